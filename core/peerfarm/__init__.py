@@ -1,0 +1,3 @@
+"""peerfarm: a fault-tolerant peer-to-peer render farm."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,137 @@
+"""The interface that every application implements. Nothing here runs anything or touches a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from peerfarm.model.render import Capability, FailReason, RenderTask
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An executable that may be the application, and how to ask it."""
+
+    path: str
+    """Absolute, or a bare name to look up on PATH; may hold `*` for a directory level."""
+    version_argv: tuple[str, ...] = ()
+    """Arguments that make it print its version and capabilities; empty: nothing to ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Directories that the runner prepared for one attempt; absolute paths."""
+
+    work: str
+    """Private and empty; the process starts here. Removed after the attempt."""
+    frames: str
+    """Where the frames must be written under their plain names; empty when the step writes none."""
+    inputs: str
+    """Canonical outputs of the steps depended on lie here, one directory a step; empty when none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process to start."""
+
+    argv: tuple[str, ...]
+    """No shell; argv[0] is absolute."""
+    environment: Mapping[str, str]
+    """Added to the node's own, cleaned, environment."""
+    files: Mapping[str, str]
+    """Name -> text, written into `Places.work` before the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the chunk is; only grows."""
+
+    fraction: float
+    frame: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameAnnounced:
+    """The renderer says that it wrote a frame."""
+
+    frame: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """A line that means failure whatever the exit code says."""
+
+    message: str
+    reason: FailReason = FailReason.APP_FAILED
+    stop: bool = False
+    """True: the process will not end by itself; stop it now."""
+
+
+LineEvent = Progress | FrameAnnounced | Fatal
+
+
+class LineReader(Protocol):
+    """Reads one attempt's output, line by line."""
+
+    @property
+    def dimensions(self) -> tuple[int, int]:
+        """Width and height that the renderer announced for its images; zeros when it said nothing."""
+
+    def feed(self, line: str) -> tuple[LineEvent, ...]:
+        """What the line says; empty for most lines. Never raises, whatever the line holds."""
+
+    def judge(self, exit_code: int) -> Fatal | None:
+        """After the last line: why the run failed, in words for the artist; None when it succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedFile:
+    """A file that must be there after a successful run."""
+
+    name: str
+    """Plain file name in `Places.frames`."""
+    frame: int
+    width: int = 0
+    """Pixels; 0 when not known: then `LineReader.dimensions` decides, if it is known."""
+    height: int = 0
+    is_image: bool = True
+    """False: only existence and size > 0 are checked."""
+
+
+class App(Protocol):
+    """One application."""
+
+    name: str
+
+    def check_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the parameters complete with defaults, or raise InvalidJob naming the field and what to do.
+
+        Refuses unknown fields (with the nearest name), wrong types, and values that start with `-`.
+        """
+
+    def paths(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """The files and directories that the parameters name: each must lie under the node's `roots`."""
+
+    def candidates(self, system: str, configured: tuple[str, ...]) -> tuple[Candidate, ...]:
+        """Where the application may be on `system` ("Linux", "Darwin", "Windows"), best first."""
+
+    def identify(self, path: str, output: str) -> Capability | None:
+        """What the executable at `path` is, from what it printed; None when it is not this application."""
+
+    def suits(self, found: Capability, params: Mapping[str, Any], version: str) -> bool:
+        """Whether this installation can run a task with these checked parameters and this wanted version."""
+
+    def build(self, found: Capability, task: RenderTask, places: Places) -> Command:
+        """The process that renders the task's frames into `places.frames`.
+
+        Raises AppFailed when the task's values do not fit together, e.g. a file name that no image format has.
+        """
+
+    def reader(self, task: RenderTask) -> LineReader:
+        """A fresh reader for one attempt."""
+
+    def expected(self, task: RenderTask) -> tuple[ExpectedFile, ...]:
+        """The files that must exist afterwards."""

@@ -1,0 +1,170 @@
+"""From the options of `peerfarm submit` and what a scene says of itself to a job as a job file would hold it. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from peerfarm.errors import RequestRefused
+
+SCENE_APPS = {".blend": "blender"}
+"""File name extension -> the app that opens it."""
+JOB_FILES = (".yaml", ".yml", ".json")
+
+_PATTERN = re.compile(r"#|%0?\d*d|\$F\d?")
+_MAJOR_MINOR = re.compile(r"\d+\.\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user wrote on the command line; empty or None where nothing was."""
+
+    app: str
+    scene: str = ""
+    """Absolute path; empty for an app without a scene."""
+    output: str = ""
+    """Absolute directory, or one with a file name pattern at its end."""
+    frames: str = ""
+    chunk: int | None = None
+    name: str = ""
+    priority: int | None = None
+    pool: str = ""
+    workers: tuple[str, ...] = ()
+    tries: int | None = None
+    time_limit: float | str | None = None
+    """Seconds, or text such as `5m`, which the node reads."""
+    stall_limit: float | str | None = None
+    version: str = ""
+    is_any_version: bool = False
+    params: Mapping[str, Any] | None = None
+    is_paused: bool = False
+
+
+def app_of_scene(scene: str) -> str:
+    """The app that opens a scene, by the name's extension; empty when it is none that we know."""
+    dot = scene.rfind(".")
+    return SCENE_APPS.get(scene[dot:].lower(), "") if dot >= 0 else ""
+
+
+def is_job_file(path: str) -> bool:
+    """Whether the name is a job file's."""
+    return path.lower().endswith(JOB_FILES)
+
+
+def split_output(output: str) -> tuple[str, str]:
+    """The directory and the file name pattern; an empty pattern when the path is only a directory.
+
+    Raises:
+        RequestRefused: The last part has an extension of a frame but no place for its number.
+    """
+    cut = max(output.rfind("/"), output.rfind("\\"))
+    directory, name = output[: cut + 1], output[cut + 1 :]
+    if not _PATTERN.search(name):
+        if re.search(r"\.(png|jpe?g|exr|tiff?|tga|bmp|hdr|dpx|webp)$", name, re.IGNORECASE):
+            stem, _, extension = name.rpartition(".")
+            hint = f"Write the frame number's digits as #, e.g. {stem}_####.{extension}."
+            raise RequestRefused(f"the output {name!r} is one file for all frames", hint)
+        return output, ""
+    kept = directory.rstrip("/\\")
+    return kept if kept and not kept.endswith(":") else directory, name
+
+
+def parse_params(pairs: Iterable[str]) -> dict[str, Any]:
+    """Read `key=value` options; a value that is JSON (a number, true, false, a list) is that, else it is text.
+
+    Raises:
+        RequestRefused: A pair has no `=` or no key, or a key is given twice.
+    """
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise RequestRefused(f"the parameter {pair!r} is not of the form key=value", "E.g. --param samples=64.")
+        if key in params:
+            raise RequestRefused(f"the parameter {key!r} is given twice")
+        params[key] = _value(value)
+    return params
+
+
+def build_job(wish: Wish, scene: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The job to submit; what the user wrote goes before what the scene says.
+
+    `scene` is the answer to `inspect`; None for an app without a scene.
+
+    Raises:
+        RequestRefused: Something that the job needs was neither given nor found in the scene.
+    """
+    said = scene or {}
+    stem = _stem(wish.scene) if wish.scene else wish.app
+    params = dict(wish.params or {})
+    if wish.scene:
+        params.setdefault("scene", wish.scene)
+    if wish.is_any_version and wish.app == "blender":
+        params.setdefault("any_version", True)
+    directory, pattern = split_output(wish.output) if wish.output else (said.get("output_dir", ""), "")
+    if wish.scene and not directory:
+        raise RequestRefused(
+            "the scene names no output directory", "Say where the frames belong, e.g. --output /projects/shot/frames."
+        )
+    pattern = pattern or said.get("output_pattern", "")
+    if directory and not pattern:
+        pattern = f"{stem}_####.png"
+    version = wish.version or ("" if wish.is_any_version else _major_minor(said.get("version", "")))
+    step = {
+        "name": "render",
+        "app": wish.app,
+        "params": params,
+        "frames": wish.frames or _scene_frames(said),
+        "chunk": wish.chunk,
+        "output": {"dir": directory, "pattern": pattern} if directory else None,
+        "tries": wish.tries,
+        "time_limit": wish.time_limit,
+        "stall_limit": wish.stall_limit,
+        "requires": {"version": version} if version else None,
+    }
+    job = {
+        "name": wish.name or stem,
+        "priority": wish.priority,
+        "pool": wish.pool,
+        "workers": list(wish.workers),
+        "paused": wish.is_paused or None,
+        "steps": [_given(step)],
+    }
+    return _given(job)
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields without those that were left out; the node knows their defaults."""
+    return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
+
+
+def _scene_frames(said: Mapping[str, Any]) -> str:
+    if "frame_start" not in said:
+        return ""
+    frames = f"{said['frame_start']}-{said['frame_end']}"
+    step = said.get("frame_step", 1)
+    return frames if step == 1 else f"{frames}x{step}"
+
+
+def _stem(path: str) -> str:
+    name = path[max(path.rfind("/"), path.rfind("\\")) + 1 :]
+    return name.rpartition(".")[0] or name
+
+
+def _major_minor(version: str) -> str:
+    match = _MAJOR_MINOR.match(version)
+    return match[0] if match else ""
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(text)

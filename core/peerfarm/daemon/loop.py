@@ -1,0 +1,344 @@
+"""One loop thread: collect what happened, let the node decide, carry out the effects in their order."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import zmq
+
+from peerfarm.apps.registry import APPS
+from peerfarm.daemon.joining import Joining
+from peerfarm.daemon.journal import write_events
+from peerfarm.daemon.ledger import Ledger
+from peerfarm.daemon.machine import load_percent
+from peerfarm.daemon.minting import mint
+from peerfarm.daemon.peers import Dialling
+from peerfarm.errors import StoreError
+from peerfarm.gateway.server import ClientGone as LocalGone
+from peerfarm.gateway.server import Gateway
+from peerfarm.mesh import (
+    JoinAnswered,
+    JoinAsked,
+    JoinFailed,
+    LinkDown,
+    LinkUp,
+    Mesh,
+    MeshEvent,
+    PeerKeyChanged,
+    Received,
+    Refused,
+)
+from peerfarm.model.render import (
+    AttemptFailed,
+    Capability,
+    Discovered,
+    FailReason,
+    Inspected,
+    PublishResult,
+    RenderTask,
+)
+from peerfarm.node import Node, inputs
+from peerfarm.node.effects import Effects, ReadRows
+from peerfarm.runner import ProcessRunner
+from peerfarm.store import LogStore
+
+MESH_TICK_S = 0.25
+LOAD_EVERY_S = 5.0
+CHECKPOINT_EVERY_S = 60.0
+GOODBYE_S = 0.5
+
+
+class Loop:
+    """Owns the poller and the clock; everything of the node happens in the thread that calls `run`."""
+
+    def __init__(
+        self,
+        node: Node,
+        mesh: Mesh,
+        gateway: Gateway,
+        store: LogStore,
+        runner: ProcessRunner,
+        *,
+        listen: tuple[str, int],
+        seeds: tuple[str, ...],
+        advertise: tuple[str, ...],
+        inbox: Inbox,
+        save_root: Callable[[str], None],
+    ) -> None:
+        self._node = node
+        self._mesh = mesh
+        self._gateway = gateway
+        self._store = store
+        self._runner = runner
+        self._listen = listen
+        self._advertise = advertise
+        self._inbox = inbox
+        self._save_root = save_root
+        self._ledger = Ledger(store, self._release)
+        self._dialling = Dialling(mesh, seeds)
+        self._joining = Joining(mesh, listen[0], self._soon, node.requests.membership.join_request)
+        self._pending: list[Any] = []
+        self._capabilities: tuple[Capability, ...] = ()
+        self._is_open = False
+        self._watched: list[tuple[Any, int]] = []
+        self._poller = zmq.Poller()
+        self._next_mesh_s = self._next_load_s = self._next_checkpoint_s = 0.0
+        self._next_tick_s = 0.0
+        self._goodbye_s: float | None = None
+        self.is_stop_asked = False
+
+    def run(self) -> None:
+        """Until the node is over."""
+        while self._goodbye_s is None or time.monotonic() < self._goodbye_s:
+            self.turn()
+            if self._goodbye_s is not None and not self._pending:
+                break
+
+    def turn(self) -> None:
+        """Wait for something to happen, and do all that follows from it."""
+        now_s = time.monotonic()
+        due_s = 0.0 if self._pending else max(0.0, min(self._next_tick_s, self._next_mesh_s) - now_s)
+        self._watch()
+        self._poller.poll(int(due_s * 1000 + 0.999))
+        now_s = time.monotonic()
+        self._collect(now_s)
+        effects = self._node.settle(now_s)
+        had_error = bool(self._ledger.error)
+        self._before_commit(effects)
+        self._ledger.take(effects, now_s)
+        if self._ledger.error and not had_error:
+            self._soon(inputs.DiskRefused(self._ledger.error))
+        if self._ledger.retry(now_s):
+            self._soon(inputs.DiskRecovered())
+        self._gateway.flush()
+        self._next_tick_s = self._node.next_s(time.monotonic())
+
+    def _soon(self, event: Any) -> None:
+        self._pending.append(event)
+
+    def _watch(self) -> None:
+        wanted = [(self._inbox.fileno(), zmq.POLLIN), *self._gateway.pollables()]
+        wanted += [(socket, zmq.POLLIN) for socket in self._mesh.pollables()]
+        if wanted != self._watched:
+            for place, _ in self._watched:
+                self._poller.unregister(place)
+            for place, events in wanted:
+                self._poller.register(place, events)
+            self._watched = wanted
+
+    def _collect(self, now_s: float) -> None:
+        handle = self._node.handle
+        pending, self._pending = self._pending, []
+        for event in pending:
+            handle(event, now_s)
+        for mesh_event in self._mesh.receive():
+            self._take_mesh(mesh_event, now_s)
+        for request in self._gateway.receive():
+            if isinstance(request, LocalGone):
+                handle(inputs.ClientGone(request.client), now_s)
+            else:
+                handle(inputs.LocalRequest(request.client, request.id, request.method, request.params, mint()), now_s)
+        for event in self._inbox.drain():
+            self._take_inbox(event, now_s)
+        if self.is_stop_asked:
+            self.is_stop_asked = False
+            handle(inputs.StopAsked(), now_s)
+        if now_s >= self._next_mesh_s:
+            self._next_mesh_s = now_s + MESH_TICK_S
+            self._mesh.tick(now_s)
+            self._gateway.tick(now_s)
+            self._dialling.tick(now_s)
+        if now_s >= self._next_load_s:
+            self._next_load_s = now_s + LOAD_EVERY_S
+            handle(inputs.Load(load_percent(self._node.core.settings.cores)), now_s)
+        if now_s >= self._next_checkpoint_s:
+            self._next_checkpoint_s = now_s + CHECKPOINT_EVERY_S
+            self._store.checkpoint()
+        if now_s >= self._next_tick_s:
+            handle(inputs.Tick(), now_s)
+
+    def _take_mesh(self, event: MeshEvent, now_s: float) -> None:
+        node = self._node
+        if isinstance(event, Received):
+            node.handle(inputs.Received(event.node, event.data), now_s)
+        elif isinstance(event, LinkUp):
+            self._dialling.linked.add(event.node)
+            node.handle(inputs.LinkUp(event.node), now_s)
+        elif isinstance(event, LinkDown):
+            self._dialling.linked.discard(event.node)
+            node.handle(inputs.LinkDown(event.node), now_s)
+        elif isinstance(event, JoinAsked):
+            node.handle(inputs.JoinAsked(event.ticket, event.data, mint()), now_s)
+        elif isinstance(event, JoinAnswered):
+            self._joining.answered(event.data)
+        elif isinstance(event, JoinFailed):
+            self._joining.failed(event.reason)
+        elif isinstance(event, Refused):
+            node.core.tell("stranger", key=event.key_or_address, reason=event.reason)
+        elif isinstance(event, PeerKeyChanged):
+            name = node.presence.name_of(event.node)
+            node.core.alarm(f"what answers at {event.address} is not {name}: its key changed; nothing was sent to it")
+
+    def _take_inbox(self, event: Any, now_s: float) -> None:
+        if isinstance(event, PublishResult):
+            self._node.handle(inputs.Published(event), now_s)
+        elif isinstance(event, (inputs.PathsChecked, Inspected)):
+            self._node.handle(event, now_s)
+        elif isinstance(event, Discovered):
+            self._capabilities = event.capabilities
+            self._node.handle(event, now_s)
+        else:
+            self._node.handle(inputs.RunnerSaid(event), now_s)
+
+    # Effects, in their order
+
+    def _before_commit(self, effects: Effects) -> None:
+        """What claims nothing about the log and must not wait for the disk."""
+        now_s = time.monotonic()
+        if effects.members is not None:
+            self._mesh.allow(effects.members)
+            self._dialling.keep(set(effects.members))
+            effects.members = None
+        self._open_mesh()
+        for dial in effects.dials:
+            self._dialling.want(dial.node, dial.addresses, now_s)
+        for node, raw in effects.beats:
+            self._mesh.send(node, raw)
+        for node in effects.hang_ups:
+            self._dialling.punish(node, now_s)
+        if effects.is_over and self._goodbye_s is None:
+            self._goodbye_s = now_s + GOODBYE_S
+
+    def _release(self, effects: Effects) -> None:
+        for node, raw in effects.sends:
+            self._mesh.send(node, raw)
+        for read in effects.reads:
+            self._read_rows(read)
+        created = self._node.core.farm.created
+        for order in effects.joins:
+            self._joining.carry_out(order, created[2] if created is not None else "")
+        if effects.is_join_closed:
+            self._joining.close()
+        if effects.root:
+            self._save_root(effects.root)
+            self._runner.allow_root(effects.root)
+        self._order_runner(effects)
+        self._tell_locals(effects)
+
+    def _order_runner(self, effects: Effects) -> None:
+        for start in effects.starts:
+            self._start(start.slot, start.task)
+        if effects.forgotten:
+            self._runner.forget_jobs(effects.forgotten)
+        for attempt in effects.stops:
+            self._runner.stop(attempt)
+        for order_to_publish in effects.publishes:
+            self._runner.publish(order_to_publish)
+        for inspection in effects.inspections:
+            self._runner.inspect(inspection.request, inspection.app, inspection.path)
+        for check in effects.checks:
+            self._runner.check_paths(check.request, check.inputs, check.outputs)
+        for log_read in effects.log_reads:
+            part = self._runner.read_log(log_read.attempt, log_read.offset, log_read.limit)
+            if part is None:
+                self._soon(inputs.LogRead(log_read.token, None))
+            else:
+                self._soon(inputs.LogRead(log_read.token, part.text, part.offset, part.next_offset, part.is_complete))
+
+    def _tell_locals(self, effects: Effects) -> None:
+        for answer in effects.answers:
+            if answer.error is not None:
+                self._gateway.refuse(answer.client, answer.id, answer.error)
+            else:
+                self._gateway.answer(answer.client, answer.id, answer.result or {})
+        write_events(effects.events)
+        for event in effects.events:
+            for client in self._node.requests.listeners:
+                self._gateway.push(client, event)
+
+    def _read_rows(self, read: ReadRows) -> None:
+        try:
+            node, log = read.key
+            raws = self._store.read(node, log, read.first, read.last, read.limit_bytes)
+        except StoreError as error:
+            self._node.core.alarm(str(error))
+            return
+        self._soon(inputs.RowsRead(read.node, tuple(raws)))
+
+    def _start(self, slot: int, task: RenderTask) -> None:
+        capability = self._capability_for(task)
+        if capability is None:
+            wanted = f"{task.app} {task.version}".rstrip()
+            message = f"{wanted} was not found on {self._node.core.settings.name}"
+            self._inbox.put(AttemptFailed(task.attempt, FailReason.APP_NOT_FOUND, message))
+        else:
+            self._runner.start(slot, task, capability)
+
+    def _capability_for(self, task: RenderTask) -> Capability | None:
+        app = APPS[task.app]
+        fitting = [c for c in self._capabilities if c.app == task.app and app.suits(c, task.params, task.version)]
+        return fitting[0] if fitting else None
+
+    def _open_mesh(self) -> None:
+        """Nothing is bound outside loopback before this node belongs to a farm."""
+        if self._is_open or self._node.core.farm_id is None:
+            return
+        self._is_open = True
+        host, port = self._listen
+        if not host:
+            return
+        self._store.put("port", str(self._mesh.open(host, port)).encode())
+        addresses = self._advertise or self._mesh.addresses()
+        core = self._node.core
+        core.settings = replace(core.settings, addresses=addresses)
+        self._node.presence.announce()
+
+
+class Inbox:
+    """What other threads hand to the loop; putting something in wakes it."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._read_fd, self._write_fd = os.pipe()
+        os.set_blocking(self._read_fd, False)
+        os.set_blocking(self._write_fd, False)
+
+    def fileno(self) -> int:
+        """To be polled for reading."""
+        return self._read_fd
+
+    def put(self, event: Any) -> None:
+        """From any thread, also from a signal handler."""
+        self._queue.put(event)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the loop turn."""
+        try:
+            os.write(self._write_fd, b"!")
+        except BlockingIOError:
+            return  # a full pipe wakes as well as one byte more
+
+    def drain(self) -> list[Any]:
+        """Everything that was put in."""
+        try:
+            while len(os.read(self._read_fd, 4096)) == 4096:
+                continue
+        except BlockingIOError:
+            pass  # nothing woke us through the pipe
+        events = []
+        while True:
+            try:
+                events.append(self._queue.get_nowait())
+            except queue.Empty:
+                return events
+
+    def close(self) -> None:
+        """Free the pipe."""
+        os.close(self._read_fd)
+        os.close(self._write_fd)

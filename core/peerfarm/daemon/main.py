@@ -1,0 +1,156 @@
+"""Builds a node from its settings and home, runs it, and ends it in order."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from types import FrameType
+
+from peerfarm import __version__
+from peerfarm.apps.registry import APPS
+from peerfarm.config import Home, Settings, describe_settings, save_setting
+from peerfarm.daemon.journal import journal, open_journal
+from peerfarm.daemon.ledger import load_snapshot
+from peerfarm.daemon.loop import Inbox, Loop
+from peerfarm.daemon.machine import core_count, host_name, memory_mb, user_name
+from peerfarm.daemon.minting import mint_boot, mint_log
+from peerfarm.gateway.server import Gateway
+from peerfarm.mesh import KeyPair, ZmqMesh, new_keys
+from peerfarm.model.ids import LogId, NodeId, node_id_of
+from peerfarm.node import Node
+from peerfarm.node.core import NodeSettings
+from peerfarm.node.inputs import Identity, Remembered
+from peerfarm.runner import ProcessRunner
+from peerfarm.store import Doubt, HomeLock, LogStore, load_or_make_keys, open_store
+
+STOP_LIMIT_S = 15.0
+
+
+def run(settings: Settings, home: Home) -> int:
+    """Run one node until it is stopped; 0 for a stop in order.
+
+    Raises:
+        ConfigError: A second node on this home, a port in use, a bad key file.
+        StoreError: The database cannot be opened at all.
+    """
+    home.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ExitStack() as stack:
+        handler = open_journal(home.logs)
+        stack.callback(handler.close)
+        stack.callback(journal.removeHandler, handler)
+        lock = HomeLock(home.data / "lock")
+        stack.callback(lock.release)
+        pair = load_or_make_keys(home.data / "key", _new_pair)
+        store, doubt = open_store(home.data / "log.db")
+        stack.callback(store.close)
+        node = _build_node(settings, pair.public)
+        remembered = _recall(node, store, doubt)
+        if store.salvage is not None:
+            node.core.alarms.append(
+                f"the database was damaged ({store.salvage.reason}); {store.salvage.rows} actions were saved, "
+                f"the damaged file lies at {store.salvage.moved_to}"
+            )
+        mesh = ZmqMesh(KeyPair(pair.public, pair.secret))
+        stack.callback(mesh.close, 0.5)
+        inbox = Inbox()
+        stack.callback(inbox.close)
+        runner = ProcessRunner(home.data, settings, APPS, inbox.put)
+        stack.callback(runner.close, STOP_LIMIT_S)
+        runner.clean_leftovers()
+        if settings.render:
+            runner.discover()
+        runner.prune(settings.keep_logs_days)
+        gateway = Gateway(home.local, version=__version__)
+        port = settings.port or int((store.get("port") or b"0").decode())
+        loop = Loop(
+            node,
+            mesh,
+            gateway,
+            store,
+            runner,
+            listen=(settings.listen, port),
+            seeds=settings.seeds,
+            advertise=settings.advertise,
+            inbox=inbox,
+            save_root=lambda root: save_root(home, settings, root),
+        )
+        node.start(remembered, time.monotonic())
+        gateway.open(settings.local_port)
+        stack.callback(gateway.close)
+        _stop_on_signals(loop, inbox)
+        journal.info("%s (%s) starts, version %s", node.core.settings.name, node.core.node, __version__)
+        try:
+            loop.run()
+        except BaseException:
+            journal.exception("the node ends by a fault")
+            raise
+        journal.info("stopped in order")
+    return 0
+
+
+def save_root(home: Home, settings: Settings, root: str) -> None:
+    """Keep a directory among the settings' `roots`."""
+    if root not in settings.roots:
+        save_setting(home.config / "peerfarm.yaml", "roots", [*settings.roots, root])
+
+
+def _new_pair() -> tuple[str, str]:
+    pair = new_keys()
+    return pair.public, pair.secret
+
+
+def _build_node(settings: Settings, public_key: str) -> Node:
+    name = settings.name or host_name()
+    now_s = time.monotonic()
+    identity = Identity(
+        node=node_id_of(public_key),
+        key=public_key,
+        name=name,
+        boot=mint_boot(),
+        log=mint_log(),
+        wall_ms=int((time.time() - now_s) * 1000),
+    )
+    own = NodeSettings(
+        name=name,
+        is_rendering=settings.render,
+        slots=settings.slots,
+        pools=settings.pools,
+        tags=settings.tags,
+        memory_mb=memory_mb(),
+        cores=core_count(),
+        version=__version__,
+        user=user_name(),
+    )
+    return Node(identity, own, describe_settings(settings))
+
+
+def _recall(node: Node, store: LogStore, doubt: Doubt) -> Remembered:
+    """Put the state of the last start in place: the snapshot, then the log after it."""
+    farm, vector, cut = load_snapshot(store)
+    node.restore(farm)
+    for key, position in vector.items():
+        node.core.book.jump(key, position)
+    for _, _, _, raw in store.rows():
+        node.core.replay(raw)
+    own_log = store.get("own_log")
+    addresses = {}
+    for line in (store.get("addresses") or b"").decode().splitlines():
+        name, *where = line.split(" ")
+        addresses[NodeId(name)] = tuple(where)
+    return Remembered(
+        own_log=LogId(own_log.decode()) if own_log is not None else None,
+        is_in_doubt=doubt is not Doubt.NONE,
+        addresses=addresses,
+        joining=store.get("joining") or b"",
+        cut=cut,
+    )
+
+
+def _stop_on_signals(loop: Loop, inbox: Inbox) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        loop.is_stop_asked = True
+        inbox.wake()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)

@@ -1,0 +1,1 @@
+"""What a farm is: frozen values, no behaviour that depends on time or place."""

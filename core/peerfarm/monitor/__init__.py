@@ -1,0 +1,1 @@
+"""An observer of the farm; nothing in the farm ever waits for it."""

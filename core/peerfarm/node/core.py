@@ -1,0 +1,168 @@
+"""What the parts of a node share: the farm, its log, the time, and the effects of the turn under way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from peerfarm.errors import RequestRefused
+from peerfarm.model.ids import ActionId, FarmId, LogId, NodeId
+from peerfarm.node.effects import Effects
+from peerfarm.node.inputs import Identity
+from peerfarm.policy.liveness import AttentiveClock
+from peerfarm.protocol.messages import Message, encode_message
+from peerfarm.state.actions import MAX_LAMPORT, Action, Body, decode_action, encode_action
+from peerfarm.state.entities import RunningHash
+from peerfarm.state.farm import EMPTY_FARM, Farm
+from peerfarm.state.logbook import LogBook
+from peerfarm.state.reduce import reduce
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What of the owner's settings the pure node needs."""
+
+    name: str
+    is_rendering: bool = True
+    slots: int = 1
+    pools: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    memory_mb: int = 0
+    cores: int = 1
+    addresses: tuple[str, ...] = ()
+    version: str = ""
+    user: str = ""
+    """Whose jobs are submitted here when the submission does not say."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """Things that should be rare, for `status` and the tests."""
+
+    no_op_actions: int = 0
+    refused_messages: int = 0
+    diverged: int = 0
+    forks: int = 0
+    actions_sent: int = 0
+    actions_received: int = 0
+    duplicates_received: int = 0
+
+
+class Core:
+    """The state of a node and the one place where it changes."""
+
+    def __init__(self, identity: Identity, settings: NodeSettings) -> None:
+        self.identity = identity
+        self.settings = settings
+        self.farm: Farm = EMPTY_FARM
+        self.book = LogBook()
+        self.hash = RunningHash()
+        self.clock = AttentiveClock()
+        self.counters = Counters()
+        self.now_s = 0.0
+        """Attentive seconds; see AttentiveClock."""
+        self.mono_s = 0.0
+        self.lamport = 0
+        self.own_log: LogId | None = None
+        """None until the first own action of this start decides it."""
+        self.disk_error = ""
+        self.is_stopping = False
+        self.alarms: list[str] = []
+        self.effects = Effects()
+        self.choose_log: Callable[[], LogId] = lambda: identity.log
+        self.observers: list[Callable[[Action, Farm], None]] = []
+        """Called after each action that changed the farm, with the farm before it."""
+        self.refreshers: list[Callable[[], None]] = []
+        """Called when the farm was replaced as a whole: after a start or a snapshot."""
+        self.relay: Callable[[Action], None] = lambda _action: None
+
+    @property
+    def node(self) -> NodeId:
+        """This node's id."""
+        return self.identity.node
+
+    @property
+    def farm_id(self) -> FarmId | None:
+        """The farm this node belongs to; None before `init` or `join`."""
+        return self.farm.created[1] if self.farm.created is not None else self._joining
+
+    _joining: FarmId | None = None
+
+    def expect_farm(self, farm: FarmId) -> None:
+        """Accept this farm's actions from now on, though its creation has not arrived yet."""
+        self._joining = farm
+
+    def wall_ms(self) -> int:
+        """The wall clock, for people only; kept in range, for a clock that is wrong must not stop a submission."""
+        return min(max(self.identity.wall_ms + int(self.mono_s * 1000), 0), MAX_LAMPORT - 1)
+
+    def record(self, body: Body, farm: FarmId | None = None) -> ActionId:
+        """Write an own action: apply it, and let it be stored and sent with this turn's effects.
+
+        Raises:
+            RequestRefused: The disk accepts nothing, or this node belongs to no farm.
+        """
+        if self.disk_error:
+            raise RequestRefused(f"the disk refuses: {self.disk_error}", "make room on the disk of this node")
+        farm = farm or self.farm_id
+        if farm is None:
+            raise RequestRefused("this node belongs to no farm", "use `peerfarm init NAME` or `peerfarm join STRING`")
+        if self.own_log is None:
+            self.own_log = self.choose_log()
+            self.effects.facts["own_log"] = self.own_log.encode()
+        self.lamport = min(self.lamport + 1, MAX_LAMPORT - 1)
+        action_id = (self.node, self.own_log, self.book.seq_of((self.node, self.own_log)) + 1)
+        raw = encode_action(farm, action_id, self.lamport, self.wall_ms(), body)
+        action = Action(farm, *action_id, self.lamport, self.wall_ms(), "", body, raw)
+        self.book.offer(action)
+        self.effects.rows.append((*action_id, raw))
+        self.effects.must_sync = True
+        self.relay(action)
+        self._apply(action)
+        return action_id
+
+    def accept(self, action: Action) -> int:
+        """Take in a peer's action; how many actions became part of the state by it."""
+        ready = self.book.offer(action)
+        for entry in ready:
+            self.effects.rows.append((entry.node, entry.log, entry.seq, entry.raw))
+            self.relay(entry)
+            self._apply(entry)
+        return len(ready)
+
+    def replay(self, raw: bytes) -> None:
+        """Take in an action of the own store at start."""
+        for entry in self.book.offer(decode_action(raw)):
+            self.lamport = max(self.lamport, entry.lamport)
+            self.farm = reduce(self.farm, entry)
+
+    def refresh(self, farm: Farm) -> None:
+        """Put a farm in place that was joined from parts; everything derived from it is made anew."""
+        self.farm = farm
+        for refresher in self.refreshers:
+            refresher()
+
+    def _apply(self, action: Action) -> None:
+        self.lamport = max(self.lamport, action.lamport)
+        before = self.farm
+        self.farm = reduce(before, action)
+        if self.farm is before:
+            self.counters.no_op_actions += 1
+            return
+        for observer in self.observers:
+            observer(action, before)
+
+    def send(self, node: NodeId, message: Message) -> None:
+        """Send after this turn's commit; lost when there is no link."""
+        self.effects.sends.append((node, encode_message(message)))
+
+    def tell(self, kind: str, **fields: object) -> None:
+        """Tell the subscribers at the local socket."""
+        self.effects.events.append({"type": kind, **fields})
+
+    def alarm(self, text: str) -> None:
+        """Something that must not happen happened: keep it for `status` and tell the subscribers."""
+        if text not in self.alarms:
+            self.alarms.append(text)
+            del self.alarms[:-50]
+            self.tell("alarm", text=text)

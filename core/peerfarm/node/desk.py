@@ -1,0 +1,68 @@
+"""Answers to local requests: at once, or when what they wait for has arrived, but never later than a limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from peerfarm.errors import PeerfarmError, RequestRefused
+from peerfarm.node.core import Core
+from peerfarm.node.effects import Answer
+from peerfarm.node.inputs import LocalRequest
+
+ASK_LIMIT_S = 10.0
+"""A peer, disk or thread that does not answer within this is reported."""
+MAX_WAITING = 256
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A request that will be answered later."""
+
+    request: LocalRequest
+    until_s: float
+    extra: Any = None
+    """What the part that waits wants to find again."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """Where every local request is answered."""
+
+    core: Core
+    _waiting: dict[str, Waiting] = field(default_factory=dict)
+    _token: int = 0
+
+    def reply(self, request: LocalRequest, result: dict[str, Any]) -> None:
+        """Answer with a result."""
+        self.core.effects.answers.append(Answer(request.client, request.id, result))
+
+    def refuse(self, request: LocalRequest, error: PeerfarmError) -> None:
+        """Answer with an error."""
+        self.core.effects.answers.append(Answer(request.client, request.id, error=error))
+
+    def wait(self, request: LocalRequest, limit_s: float = ASK_LIMIT_S, extra: Any = None) -> str:
+        """Answer later; the token finds the request again.
+
+        Raises:
+            RequestRefused: Too many are waiting.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise RequestRefused("too many requests are waiting for an answer", "try again in a few seconds")
+        self._token += 1
+        token = str(self._token)
+        self._waiting[token] = Waiting(request, self.core.mono_s + limit_s, extra)
+        return token
+
+    def take(self, token: str) -> Waiting | None:
+        """The request behind a token, to be answered now; None when its time was up or its asker left."""
+        return self._waiting.pop(token, None)
+
+    def client_gone(self, client: int) -> None:
+        """A local connection closed: nobody waits for its answers."""
+        self._waiting = {t: w for t, w in self._waiting.items() if w.request.client != client}
+
+    def tick(self) -> None:
+        """Nobody waits for ever."""
+        for token in [t for t, w in self._waiting.items() if self.core.mono_s >= w.until_s]:
+            self.refuse(self._waiting.pop(token).request, RequestRefused("no answer came in time", "try again"))

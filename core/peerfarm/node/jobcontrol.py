@@ -1,0 +1,167 @@
+"""Jobs on request: list, show, pause, cancel, retry, change, archive, delete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from peerfarm.errors import RequestRefused, UnknownJob
+from peerfarm.model.frames import parse_frames
+from peerfarm.model.ids import JobId
+from peerfarm.model.job import JobSpec
+from peerfarm.node.core import Core
+from peerfarm.node.inputs import LocalRequest
+from peerfarm.node.params import need, optional, step_number
+from peerfarm.node.views import Views
+from peerfarm.state.actions import (
+    MAX_GENERATION,
+    JobArchived,
+    JobChanged,
+    JobDeleted,
+    TasksCancelled,
+    TasksRetried,
+    unpack,
+)
+from peerfarm.state.farm import EMPTY_STEP, JobState, all_jobs, get_job
+from peerfarm.state.join import bits_of, generation_of, ranges_of
+from peerfarm.state.selectors import JobStatus, full_mask, job_status, spec_of, step_bits, tasks_in
+
+
+@dataclass(slots=True)
+class JobControl:
+    """What users do to jobs; each method answers one local request."""
+
+    core: Core
+    views: Views
+
+    def jobs(self, request: LocalRequest) -> dict[str, Any]:
+        """`jobs`: one row each, by time of submission; with `all` the archived ones too."""
+        everything = optional(request, "all", bool, False)
+        rows = []
+        for job, state in all_jobs(self.core.farm):
+            if state.archived is not None and everything:
+                rows.append({"id": job, **_archived_row(state.archived[1])})
+            row = self.views.summary(job, state)
+            if row is not None:
+                rows.append(row)
+        return {"jobs": sorted(rows, key=lambda row: (row["submitted_ms"], row["id"]))}
+
+    def find(self, wanted: str) -> tuple[JobId, JobState]:
+        """The job with that id, unique start of an id, or exact name.
+
+        Raises:
+            UnknownJob: There is none, or more than one.
+        """
+        exact = get_job(self.core.farm, JobId(wanted))
+        if exact is not None and exact.submitted is not None:
+            return JobId(wanted), exact
+        found = []
+        for job, state in all_jobs(self.core.farm):
+            spec = spec_of(state)
+            if spec is not None and wanted and (job.startswith(wanted) or spec.name == wanted):
+                found.append((job, state))
+        if len(found) != 1:
+            if not found:
+                raise UnknownJob(f"no job has the id or name {wanted!r}", "see `peerfarm jobs --all`")
+            matching = ", ".join(sorted(job for job, _ in found)[:8])
+            raise UnknownJob(f"{len(found)} jobs match {wanted!r}", f"say which one by its id: {matching}")
+        return found[0]
+
+    def found(self, request: LocalRequest) -> tuple[JobId, JobState, JobSpec]:
+        """The job that the request names."""
+        job, state = self.find(need(request, "job", str))
+        spec = spec_of(state)
+        assert spec is not None
+        return job, state, spec
+
+    def job(self, request: LocalRequest) -> dict[str, Any] | None:
+        """`job`: one job with its steps, tasks and attempts."""
+        job, state, _ = self.found(request)
+        return self.views.job(job, state)
+
+    def _changed(self, job: JobId) -> dict[str, Any]:
+        state = get_job(self.core.farm, job)
+        return {"job": self.views.summary(job, state) if state is not None else None}
+
+    def change(self, request: LocalRequest, field: str, value: Any) -> dict[str, Any]:
+        """`pause`, `resume`, `priority`: write a register."""
+        job, _, _ = self.found(request)
+        if field == "priority" and not 0 <= value <= 100:
+            raise RequestRefused(f"priority {value} is not between 0 and 100", "higher goes first; 50 is usual")
+        self.core.record(JobChanged(job, field, value))
+        return self._changed(job)
+
+    def _chosen(self, request: LocalRequest, spec: JobSpec) -> list[tuple[int, int]]:
+        """Per step a bit map of the tasks that the request names; all of them when it names none."""
+        step = request.params.get("step")
+        numbers = range(len(spec.steps))
+        if step is not None:
+            numbers = range(step_number(spec, step), step_number(spec, step) + 1)
+        chosen = []
+        tasks = request.params.get("tasks")
+        for number in numbers:
+            bits = full_mask(spec, number)
+            if isinstance(tasks, str) and tasks:
+                bits &= bits_of((first, last) for first, last, _ in parse_frames(tasks))
+            chosen.append((number, bits))
+        if tasks and not any(bits for _, bits in chosen):
+            raise RequestRefused(f"the job has no task {tasks}", "see `peerfarm job JOB` for its tasks")
+        return chosen
+
+    def cancel(self, request: LocalRequest) -> dict[str, Any]:
+        """`cancel`: all tasks, or those named, that are not over."""
+        job, state, spec = self.found(request)
+        for number, chosen in self._chosen(request, spec):
+            counts = step_bits(state, spec, number)
+            bits = chosen & ~(counts.done | counts.cancelled | counts.failed)
+            step = state.steps.get(number, EMPTY_STEP)
+            generation = max(step.retried, default=0)
+            if bits:
+                self.core.record(TasksCancelled(job, number, ranges_of(bits)[:4000], generation))
+        self.core.tell("job/cancelled", job=job, name=spec.name)
+        return self._changed(job)
+
+    def retry(self, request: LocalRequest) -> dict[str, Any]:
+        """`retry`: failed and cancelled tasks anew; done ones only when named."""
+        job, state, spec = self.found(request)
+        names_tasks = bool(request.params.get("tasks"))
+        for number, chosen in self._chosen(request, spec):
+            counts = step_bits(state, spec, number)
+            bits = chosen & (counts.failed | counts.cancelled | (counts.done if names_tasks else 0))
+            step = state.steps.get(number, EMPTY_STEP)
+            generation = max((generation_of(step, task) for task in tasks_in(bits)), default=0) + 1
+            generation = max(generation, max(step.cancelled, default=-1) + 1)
+            if generation > MAX_GENERATION:
+                raise RequestRefused("these tasks were retried too often", "submit the job anew")
+            if bits:
+                self.core.record(TasksRetried(job, number, ranges_of(bits)[:4000], generation))
+        return self._changed(job)
+
+    def delete(self, request: LocalRequest) -> dict[str, Any]:
+        """`delete`: forget a job that is over."""
+        job, state, spec = self.found(request)
+        self._must_be_over(state, spec)
+        self.core.record(JobDeleted(job))
+        return {"job": job}
+
+    def archive(self, request: LocalRequest) -> dict[str, Any]:
+        """`archive`: keep only the summary of a job that is over."""
+        job, state, spec = self.found(request)
+        self._must_be_over(state, spec)
+        row = self.views.summary(job, state)
+        kept = {
+            key: (row or {})[key] for key in ("name", "user", "status", "tasks", "frames", "output", "submitted_ms")
+        }
+        self.core.record(JobArchived(job, msgpack.packb(kept)))
+        return {"job": job}
+
+    def _must_be_over(self, state: JobState, spec: JobSpec) -> None:
+        if job_status(state, spec) in {JobStatus.ACTIVE, JobStatus.READY, JobStatus.PAUSED}:
+            raise RequestRefused("the job is not over", "cancel it first: `peerfarm cancel JOB`")
+
+
+def _archived_row(summary: bytes) -> dict[str, Any]:
+    row: Any = unpack(summary)
+    return dict(row) if isinstance(row, dict) and "submitted_ms" in row else {"submitted_ms": 0, "name": "?"}

@@ -1,0 +1,105 @@
+"""Logs stay on the machine that made them and are fetched on demand (the paper's GET_LOG)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from peerfarm.errors import RequestRefused
+from peerfarm.model.frames import task_count
+from peerfarm.model.ids import JobId, NodeId, attempt_label
+from peerfarm.model.job import JobSpec
+from peerfarm.node.core import Core
+from peerfarm.node.desk import Desk
+from peerfarm.node.effects import ReadLog
+from peerfarm.node.inputs import LocalRequest, LogRead
+from peerfarm.node.params import optional, step_number
+from peerfarm.node.presence import Peer, Presence
+from peerfarm.protocol.messages import LogAsk, LogTell
+from peerfarm.state.farm import EMPTY_STEP, JobState, get_record
+
+LOG_PIECE_BYTES = 128 * 1024
+
+
+@dataclass(slots=True)
+class JobLogs:
+    """Gives pieces of attempts' logs to local users, from here or from a peer, and to peers from here."""
+
+    core: Core
+    presence: Presence
+    desk: Desk
+    found: Callable[[LocalRequest], tuple[JobId, JobState, JobSpec]]
+
+    def log(self, request: LocalRequest) -> None:
+        """`log`: a piece of one attempt's log, the latest attempt's when none is named."""
+        _, state, spec = self.found(request)
+        number = step_number(spec, request.params.get("step", 0))
+        step = state.steps.get(number, EMPTY_STEP)
+        task = optional(request, "task", int, 0)
+        if not 0 <= task < task_count(spec.steps[number]):
+            raise RequestRefused(f"step {spec.steps[number].name} has no task {task}", "see `peerfarm job JOB`")
+        wanted = request.params.get("attempt")
+        attempts = sorted(
+            (a for a in get_record(step, task) if a[1] is not None), key=lambda a: (a[1][1], a[1][0], a[0])
+        )
+        if wanted is not None:
+            attempts = [a for a in attempts if wanted in (a[1][0], attempt_label(a[0]))]
+        if not attempts:
+            raise RequestRefused("this task has no such attempt yet", "see `peerfarm job JOB`")
+        attempt = attempts[-1]
+        worker = attempt[1][2]
+        offset = optional(request, "offset", int, 0)
+        token = self.desk.wait(request, extra=(attempt_label(attempt[0]), self.presence.name_of(worker)))
+        if worker == self.core.node:
+            self.core.effects.log_reads.append(ReadLog(token, attempt_label(attempt[0]), offset, LOG_PIECE_BYTES))
+            return
+        peer = self.presence.peers.get(worker)
+        if peer is None or not peer.has_greeted:
+            self.desk.take(token)
+            raise RequestRefused(
+                f"the log lies on {self.presence.name_of(worker)}, which is not there now",
+                "logs stay on the machine that made them: try again when it is back",
+            )
+        self.core.send(worker, LogAsk(int(token), attempt[0], offset, LOG_PIECE_BYTES))
+
+    def on_log_ask(self, peer: Peer, message: LogAsk) -> None:
+        """A peer's user wants a log of ours."""
+        token = f"{peer.node}/{message.token}"
+        self.core.effects.log_reads.append(ReadLog(token, attempt_label(message.lease), message.offset, message.limit))
+
+    def on_log_read(self, read: LogRead) -> None:
+        """A piece of an own log, for a local or a remote user."""
+        node, slash, token = read.token.rpartition("/")
+        if slash:
+            text = read.text
+            tell = LogTell(int(token), text is not None, text or "", read.offset, read.next_offset, read.is_complete)
+            self.core.send(NodeId(node), tell)
+        else:
+            self._log_arrived(token, read.text, read.offset, read.next_offset, read.is_complete)
+
+    def on_log_tell(self, _peer: Peer, message: LogTell) -> None:
+        """A piece of a peer's log."""
+        text = message.text if message.is_found else None
+        self._log_arrived(str(message.token), text, message.offset, message.next_offset, message.is_complete)
+
+    def _log_arrived(self, token: str, text: str | None, offset: int, next_offset: int, is_complete: bool) -> None:
+        waiting = self.desk.take(token)
+        if waiting is None:
+            return
+        attempt, worker = waiting.extra
+        if text is None:
+            self.desk.refuse(
+                waiting.request, RequestRefused(f"{worker} no longer has this log", "logs are kept for a time")
+            )
+            return
+        self.desk.reply(
+            waiting.request,
+            {
+                "attempt": attempt,
+                "worker": worker,
+                "text": text,
+                "offset": offset,
+                "next_offset": next_offset,
+                "is_complete": is_complete,
+            },
+        )

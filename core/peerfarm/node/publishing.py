@@ -1,0 +1,165 @@
+"""Bringing done tasks' frames under their final names: only the job's dispatcher does, one attempt per task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from peerfarm.model.ids import ActionId, JobId, attempt_label
+from peerfarm.model.job import FilesMode
+from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
+from peerfarm.node.core import Core
+from peerfarm.node.dispatch import Dispatch
+from peerfarm.state.actions import MAX_GENERATION, TasksPublished, TasksRetried
+from peerfarm.state.farm import EMPTY_STEP, JobState, get_job
+from peerfarm.state.join import generation_of, ranges_of
+from peerfarm.state.selectors import canonical, full_mask, spec_of, tasks_in, unpublished_bits
+
+MAX_UNDER_WAY = 8
+AGAIN_S = 5.0
+"""After a publish that failed, e.g. because the output folder is not writable."""
+MARK_EVERY_S = 0.5
+
+Place = tuple[JobId, int, int]
+
+
+@dataclass(slots=True)
+class Publishing:
+    """One node's publications."""
+
+    core: Core
+    dispatch: Dispatch
+    _wanted: dict[JobId, None] = field(default_factory=dict)
+    _under_way: dict[str, Place] = field(default_factory=dict)
+    _published: dict[Place, ActionId] = field(default_factory=dict)
+    """What this node brought in place in this start."""
+    _marks: dict[tuple[JobId, int, int], int] = field(default_factory=dict)
+    """(job, step, generation) -> tasks published and not yet recorded."""
+    _again_s: dict[JobId, float] = field(default_factory=dict)
+    _next_mark_s: float = 0.0
+    errors: dict[JobId, str] = field(default_factory=dict)
+
+    def on_job_changed(self, job: JobId, state: JobState | None) -> None:
+        """A job may have something to publish."""
+        if state is not None and state.submitted is not None and any(step.done for step in state.steps.values()):
+            self._wanted[job] = None
+        elif state is None or state.deleted or state.archived:
+            self.errors.pop(job, None)
+            self._wanted.pop(job, None)
+
+    def settle(self) -> None:
+        """Order what is wanted, as far as there is room."""
+        if not self._wanted or self.core.disk_error or self.core.is_stopping:
+            return
+        for job in list(self._wanted):
+            if len(self._under_way) >= MAX_UNDER_WAY:
+                return
+            if self._again_s.get(job, 0.0) > self.core.mono_s:
+                continue
+            if self._order(job):
+                self._wanted.pop(job, None)
+
+    def _order(self, job: JobId) -> bool:
+        """Order this job's publications; True when nothing is left to order for now."""
+        state = get_job(self.core.farm, job)
+        spec = spec_of(state) if state is not None else None
+        if state is None or spec is None or spec.files is not FilesMode.SHARED:
+            return True
+        if self.dispatch.dispatcher_of(job) != self.core.node:
+            return True
+        for number in range(len(spec.steps)):
+            step = state.steps.get(number, EMPTY_STEP)
+            bits = unpublished_bits(state, spec, number)
+            if spec.steps[number].output_dir:
+                bits |= step.contested & step.done & full_mask(spec, number)
+            for task in tasks_in(bits):
+                attempt = canonical(step, task)
+                if attempt is None or self._published.get((job, number, task)) == attempt[0]:
+                    continue
+                label = attempt_label(attempt[0])
+                if label in self._under_way:
+                    continue
+                if len(self._under_way) >= MAX_UNDER_WAY:
+                    return False
+                self._under_way[label] = (job, number, task)
+                frames = tuple(FrameFile(*frame) for frame in attempt[2][1])
+                self.core.effects.publishes.append(
+                    PublishOrder(label, job, number, task, spec.steps[number].output_dir, frames)
+                )
+        return True
+
+    def on_result(self, result: PublishResult) -> None:
+        """A publish order ended."""
+        place = self._under_way.pop(result.attempt, None)
+        if place is None:
+            return
+        job, number, task = place
+        self._wanted[job] = None
+        state = get_job(self.core.farm, job)
+        step = state.steps.get(number, EMPTY_STEP) if state is not None else EMPTY_STEP
+        attempt = canonical(step, task)
+        if attempt is None or attempt_label(attempt[0]) != result.attempt:
+            return
+        generation = generation_of(step, task)
+        if not result.error:
+            self._published[place] = attempt[0]
+            self.errors.pop(job, None)
+            key = (job, number, generation)
+            self._marks[key] = self._marks.get(key, 0) | 1 << task
+            if state is not None and self._is_last(job, state):
+                self.flush_marks()
+        elif result.is_lost and generation < MAX_GENERATION and not self.core.disk_error:
+            self.core.alarm(f"the frames of {result.attempt} are lost and are rendered again: {result.error}")
+            self.core.record(TasksRetried(job, number, ((task, task),), generation + 1))
+        else:
+            self.errors[job] = result.error
+            self._again_s[job] = self.core.mono_s + AGAIN_S
+            self.core.tell("alarm", text=result.error)
+
+    def _is_last(self, job: JobId, state: JobState) -> bool:
+        spec = spec_of(state)
+        if spec is None:
+            return False
+        for number in range(len(spec.steps)):
+            step = state.steps.get(number, EMPTY_STEP)
+            left = unpublished_bits(state, spec, number)
+            for (other, other_step, _), bits in self._marks.items():
+                if (other, other_step) == (job, number):
+                    left &= ~bits
+            if left or step.done != full_mask(spec, number):
+                return False
+        return True
+
+    def flush_marks(self) -> None:
+        """Record what was published."""
+        if self.core.disk_error:
+            return
+        marks, self._marks = self._marks, {}
+        for (job, number, generation), bits in marks.items():
+            self.core.record(TasksPublished(job, number, ranges_of(bits)[:4000], generation))
+
+    @property
+    def is_marking(self) -> bool:
+        """Whether publications wait to be recorded."""
+        return bool(self._marks)
+
+    def on_dispatcher_changed(self) -> None:
+        """Jobs may have become this node's to publish."""
+        for job in list(self._candidates()):
+            self._wanted[job] = None
+
+    def _candidates(self) -> list[JobId]:
+        return [
+            job
+            for bucket in self.core.farm.jobs
+            for job, state in bucket.items()
+            if state.submitted is not None and any(step.done for step in state.steps.values())
+        ]
+
+    def tick(self) -> None:
+        """Record marks now and then; try again what failed."""
+        if self._marks and self.core.mono_s >= self._next_mark_s:
+            self._next_mark_s = self.core.mono_s + MARK_EVERY_S
+            self.flush_marks()
+        for job in [job for job, until_s in self._again_s.items() if self.core.mono_s >= until_s]:
+            del self._again_s[job]
+            self._wanted[job] = None

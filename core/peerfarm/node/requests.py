@@ -1,0 +1,154 @@
+"""What plug-ins and the command line may ask of their node: a table of methods, each answered by its part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from peerfarm.errors import RequestRefused
+from peerfarm.model.ids import NodeId
+from peerfarm.node.core import Core
+from peerfarm.node.desk import Desk
+from peerfarm.node.inputs import LocalRequest
+from peerfarm.node.jobcontrol import JobControl
+from peerfarm.node.joblogs import JobLogs
+from peerfarm.node.membership import Membership
+from peerfarm.node.params import need, optional
+from peerfarm.node.presence import Presence
+from peerfarm.node.submitting import Submitting
+from peerfarm.node.views import Views
+from peerfarm.state.farm import all_jobs
+from peerfarm.state.selectors import job_status, spec_of
+
+
+class Requests:
+    """Answers local requests, at once or when what they need has arrived."""
+
+    def __init__(self, core: Core, presence: Presence, views: Views, settings: Mapping[str, Any]) -> None:
+        self._core = core
+        self._presence = presence
+        self._views = views
+        self._settings = settings
+        self.desk = Desk(core)
+        self.membership = Membership(core, presence, self.desk.reply, self.desk.refuse)
+        self.control = JobControl(core, views)
+        self.submitting = Submitting(core, presence, self.desk)
+        self.logs = JobLogs(core, presence, self.desk, self.control.found)
+        self.listeners: set[int] = set()
+        """Local clients that want events."""
+        self.apps: tuple[dict[str, Any], ...] = ()
+        self.problems: tuple[str, ...] = ()
+        self._methods: dict[str, Callable[[LocalRequest], dict[str, Any] | None]] = {
+            "hello": self._hello,
+            "status": self._status,
+            "nodes": lambda _: {"nodes": views.nodes()},
+            "submit": self.submitting.submit,
+            "inspect": self.submitting.inspect,
+            "jobs": self.control.jobs,
+            "job": self.control.job,
+            "log": self.logs.log,
+            "pause": lambda r: self.control.change(r, "paused", True),
+            "resume": lambda r: self.control.change(r, "paused", False),
+            "priority": lambda r: self.control.change(r, "priority", need(r, "priority", int)),
+            "cancel": self.control.cancel,
+            "retry": self.control.retry,
+            "delete": self.control.delete,
+            "archive": self.control.archive,
+            "init": self._init,
+            "invite": self._invite,
+            "join": self._join,
+            "remove": self._remove,
+            "apps": lambda _: {"apps": list(self.apps), "problems": list(self.problems)},
+            "config": lambda _: {"settings": dict(settings)},
+            "subscribe": self._subscribe,
+            "stop": self._stop,
+        }
+
+    def handle(self, request: LocalRequest) -> None:
+        """Answer, or begin what will answer later."""
+        method = self._methods.get(request.method)
+        if method is None:
+            unknown = RequestRefused(f"there is no method {request.method}", "see plugins/README.md for the methods")
+            self.desk.refuse(request, unknown)
+            return
+        try:
+            result = method(request)
+        except RequestRefused as error:
+            self.desk.refuse(request, error)
+            return
+        if result is not None:
+            self.desk.reply(request, result)
+
+    def client_gone(self, client: int) -> None:
+        """A local connection closed."""
+        self.listeners.discard(client)
+        self.desk.client_gone(client)
+
+    def tick(self) -> None:
+        """Nobody waits for ever."""
+        self.desk.tick()
+        self.membership.tick()
+
+    # Node and farm
+
+    def _farm_row(self) -> dict[str, Any] | None:
+        created = self._core.farm.created
+        return {"id": created[1], "name": created[2]} if created is not None else None
+
+    def _hello(self, _request: LocalRequest) -> dict[str, Any]:
+        mine = self._core.settings
+        return {
+            "protocol": 1,
+            "version": mine.version,
+            "node": self._core.node,
+            "name": mine.name,
+            "farm": self._farm_row(),
+        }
+
+    def _status(self, _request: LocalRequest) -> dict[str, Any]:
+        counts: dict[str, int] = {}
+        for _, state in all_jobs(self._core.farm):
+            spec = spec_of(state)
+            if spec is not None:
+                status = str(job_status(state, spec))
+                counts[status] = counts.get(status, 0) + 1
+        alive = self._presence.alive()
+        core = self._core
+        return {
+            "node": self._views.node_row(core.node),
+            "farm": self._farm_row(),
+            "jobs": counts,
+            "slots": self._views.slots(),
+            "alarms": list(core.alarms),
+            "disk": core.disk_error or "ok",
+            "members": len(self._presence.peers) + (1 if core.farm.created is not None else 0),
+            "live": len([peer for peer in alive if peer.has_greeted]) + (1 if core.farm.created is not None else 0),
+            "counters": {name: getattr(core.counters, name) for name in core.counters.__slots__},
+        }
+
+    def _init(self, request: LocalRequest) -> None:
+        self.membership.found(request, need(request, "name", str), optional(request, "root", str, ""))
+
+    def _invite(self, request: LocalRequest) -> None:
+        self.membership.invite(request)
+
+    def _join(self, request: LocalRequest) -> None:
+        self.membership.join(request, need(request, "join", str))
+
+    def _remove(self, request: LocalRequest) -> None:
+        wanted = need(request, "node", str)
+        nodes = [n for n in self._presence.peers if wanted in (n, self._presence.name_of(n))]
+        if wanted in (self._core.node, self._core.settings.name):
+            nodes.append(self._core.node)
+        if len(nodes) != 1:
+            problem = "is not a member of the farm" if not nodes else "is the name of several nodes: use the id"
+            raise RequestRefused(f"{wanted} {problem}", "see `peerfarm nodes`")
+        self.membership.remove(request, NodeId(nodes[0]))
+
+    def _subscribe(self, request: LocalRequest) -> dict[str, Any]:
+        self.listeners.add(request.client)
+        return {"subscribed": True}
+
+    def _stop(self, _request: LocalRequest) -> dict[str, Any]:
+        self._core.is_stopping = True
+        return {"stopping": True}

@@ -1,0 +1,136 @@
+"""Taking jobs in: read, check parameters and paths, record; and looking into scenes for their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from peerfarm.apps.registry import app_named
+from peerfarm.errors import InvalidJob, RequestRefused
+from peerfarm.model.frames import count_frames, task_count
+from peerfarm.model.job import JobSpec
+from peerfarm.model.jobfile import job_from_mapping, parse_job
+from peerfarm.model.render import Inspected
+from peerfarm.model.speccodec import decode_spec, encode_spec
+from peerfarm.node.core import Core
+from peerfarm.node.desk import Desk
+from peerfarm.node.effects import CheckPaths, Inspect
+from peerfarm.node.fitness import unfit_reason
+from peerfarm.node.inputs import LocalRequest, PathsChecked
+from peerfarm.node.params import need, optional
+from peerfarm.node.presence import Presence
+from peerfarm.state.actions import JobSubmitted, unpack
+
+INSPECT_LIMIT_S = 60.0
+
+
+@dataclass(slots=True)
+class Submitting:
+    """The submissions of one node."""
+
+    core: Core
+    presence: Presence
+    desk: Desk
+
+    def submit(self, request: LocalRequest) -> None:
+        """`submit`: answered once the job is on disk."""
+        core = self.core
+        if core.farm.created is None:
+            raise RequestRefused(
+                "this node belongs to no farm yet",
+                "found one with `peerfarm init NAME` or join one with `peerfarm join`",
+            )
+        if core.disk_error:
+            raise RequestRefused(f"the disk refuses: {core.disk_error}", "make room on the disk of this node")
+        user = optional(request, "user", str, core.settings.user)
+        if "text" in request.params:
+            text, source = need(request, "text", str), optional(request, "source", str, "")
+            spec = parse_job(text, user=user, submitted_ms=core.wall_ms(), source=source)
+        else:
+            spec = job_from_mapping(need(request, "job", dict), user=user, submitted_ms=core.wall_ms())
+        packed, inputs, outputs = checked_spec(spec)
+        if not inputs and not outputs:
+            self.desk.reply(request, self._record_job(request, packed))
+            return
+        token = self.desk.wait(request, extra=packed)
+        core.effects.checks.append(CheckPaths(token, inputs, outputs))
+
+    def on_paths_checked(self, checked: PathsChecked) -> None:
+        """The paths of a submission were looked at."""
+        waiting = self.desk.take(checked.request)
+        if waiting is None:
+            return
+        if checked.problem:
+            self.desk.refuse(waiting.request, InvalidJob(checked.problem, checked.hint))
+            return
+        try:
+            result = self._record_job(waiting.request, waiting.extra)
+        except RequestRefused as error:
+            self.desk.refuse(waiting.request, error)
+            return
+        self.desk.reply(waiting.request, result)
+
+    def _record_job(self, request: LocalRequest, packed: bytes) -> dict[str, Any]:
+        job = request.minted.job
+        self.core.record(JobSubmitted(job, packed))
+        spec = decode_spec(unpack(packed))
+        self.core.tell("job/submitted", job=job, name=spec.name)
+        return {
+            "job": job,
+            "tasks": sum(task_count(step) for step in spec.steps),
+            "frames": sum(count_frames(step.frames) for step in spec.steps),
+            "warnings": self._warnings(spec),
+        }
+
+    def _warnings(self, spec: JobSpec) -> list[str]:
+        nodes = [self.core.node, *(peer.node for peer in self.presence.alive())]
+        workers = [view for node in nodes if (view := self.presence.worker(node)) is not None]
+        warnings = []
+        for step in spec.steps:
+            reasons = [(view.name, unfit_reason(view, spec, step, spec.pool)) for view in workers]
+            if all(reason for _, reason in reasons):
+                told = "; ".join(f"{name}: {reason}" for name, reason in reasons[:5])
+                warnings.append(f"no worker that is here now can take step {step.name} ({told})")
+        return warnings
+
+    def inspect(self, request: LocalRequest) -> None:
+        """`inspect`: answered when the application has looked into the scene."""
+        app, path = need(request, "app", str), need(request, "path", str)
+        app_named(app)
+        token = self.desk.wait(request, INSPECT_LIMIT_S)
+        self.core.effects.inspections.append(Inspect(token, app, path))
+
+    def on_inspected(self, inspected: Inspected) -> None:
+        """A scene was looked into."""
+        waiting = self.desk.take(inspected.request)
+        if waiting is None:
+            return
+        if inspected.facts is None:
+            self.desk.refuse(waiting.request, RequestRefused(inspected.error, inspected.hint))
+        else:
+            self.desk.reply(waiting.request, dict(inspected.facts))
+
+
+def checked_spec(spec: JobSpec) -> tuple[bytes, tuple[str, ...], tuple[str, ...]]:
+    """The packed specification with every step's parameters checked and complete, its inputs and its outputs.
+
+    Raises:
+        InvalidJob: A parameter is wrong; the message names it.
+    """
+    encoded = encode_spec(spec)
+    inputs: list[str] = []
+    outputs: list[str] = []
+    for number, step in enumerate(spec.steps):
+        app = app_named(step.app)
+        try:
+            params = app.check_params(step.params)
+        except InvalidJob as error:
+            raise InvalidJob(f"step {step.name}: {error}", error.hint) from None
+        encoded["steps"][number]["params"] = params
+        inputs.extend(app.paths(params))
+        if step.output_dir:
+            outputs.append(step.output_dir)
+    decode_spec(encoded)
+    return msgpack.packb(encoded), tuple(dict.fromkeys(inputs)), tuple(dict.fromkeys(outputs))

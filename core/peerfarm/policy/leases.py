@@ -1,0 +1,38 @@
+"""Which task to whom, and when a lease lapses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from peerfarm.model.ids import NodeId
+from peerfarm.state.farm import EMPTY_STEP, JobState, get_record
+from peerfarm.state.selectors import tasks_in
+
+LOST_S = 15.0
+"""A live worker that does not list a lease among its running ones for this long never got it."""
+STALL_MARGIN_S = 60.0
+"""The worker's own stall limit acts first; this much later the dispatcher takes the lease back."""
+
+
+def choose_task(
+    state: JobState, ready: Sequence[int], steps: Sequence[int], worker: NodeId, others: Collection[NodeId]
+) -> tuple[int, int] | None:
+    """The (step, task) to give to a worker: the first ready one, in the order of the steps and frames.
+
+    Args:
+        ready: Per step a bit map of ready tasks.
+        steps: The steps that the worker fits.
+        others: Live workers beside this one that may take the job; a task that this one failed is kept for those of
+            them that have not failed it.
+    """
+    for number in steps:
+        step = state.steps.get(number, EMPTY_STEP)
+        bits = ready[number]
+        fresh = bits & ~step.troubled
+        if fresh:
+            return number, (fresh & -fresh).bit_length() - 1
+        for task in tasks_in(bits):
+            failed = {a[1][2] for a in get_record(step, task) if a[1] is not None and a[3] is not None}
+            if worker not in failed or not set(others) - failed:
+                return number, task
+    return None

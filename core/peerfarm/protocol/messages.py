@@ -1,0 +1,342 @@
+"""Messages between peers: one table says everything that the wire may hold. Identity comes from the link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgpack
+
+from peerfarm.errors import PeerProtocolError
+from peerfarm.model import ids
+from peerfarm.model.ids import ActionId, JobId, LogId, NodeId
+from peerfarm.model.worker import AppTold
+from peerfarm.state.actions import MAX_LAMPORT, is_action_id, is_key, unpack
+
+PROTOCOL_VERSION = 1
+"""Greeted at first; a peer of another major version is told so and left alone."""
+MAX_MESSAGE_BYTES = 1024 * 1024
+BATCH_BYTES = 256 * 1024
+"""Actions go in batches of at most this."""
+
+RunningAttempt = tuple[ActionId, int, int]
+"""(lease, progress in thousandths, frame being rendered or 0)."""
+
+
+class Greeting(NamedTuple):
+    """The first message on a link, from both sides."""
+
+    version: int
+    farm: str
+    boot: str
+
+
+class Goodbye(NamedTuple):
+    """A clean shutdown: not a death, and no reason to wait."""
+
+    boot: str
+
+
+class About(NamedTuple):
+    """What a node is; sent after the greeting and when it changes. The latest counts."""
+
+    name: str
+    version: str
+    is_rendering: bool
+    slots: int
+    job_version: int
+    """Highest version of job specifications that it dispatches."""
+    pools: tuple[str, ...]
+    tags: tuple[str, ...]
+    apps: tuple[AppTold, ...]
+    memory_mb: int
+    cores: int
+    addresses: tuple[str, ...]
+
+
+class Beat(NamedTuple):
+    """Once a second: alive, how busy, how far. Never enters the log."""
+
+    boot: str
+    digest: bytes
+    """Of the vector; empty while the disk refuses."""
+    state_hash: str
+    reducer_version: int
+    load_percent: int
+    running: tuple[RunningAttempt, ...]
+
+
+class Actions(NamedTuple):
+    """Actions as their authors made them."""
+
+    raws: tuple[bytes, ...]
+
+
+class VectorAsk(NamedTuple):
+    """Tell me what you hold durably."""
+
+    token: int
+
+
+class VectorTell(NamedTuple):
+    """What I hold durably."""
+
+    token: int
+    vector: tuple[Any, ...]
+
+
+class Pull(NamedTuple):
+    """Send me these ranges of logs."""
+
+    ranges: tuple[tuple[NodeId, LogId, int, int], ...]
+
+
+class SnapshotPart(NamedTuple):
+    """One part of a snapshot, for a peer that asked for what was cut; the last carries the vector."""
+
+    number: int
+    is_last: bool
+    part: bytes
+    vector: tuple[Any, ...]
+
+
+class SnapshotGot(NamedTuple):
+    """Send the next part; the receiver sets the pace."""
+
+    number: int
+
+
+class Held(NamedTuple):
+    """Your log is durable here up to this action."""
+
+    log: LogId
+    seq: int
+
+
+class LeaseAsk(NamedTuple):
+    """Give me a task of this job."""
+
+    boot: str
+    request: int
+    job: JobId
+
+
+class LeaseRefused(NamedTuple):
+    """Not now."""
+
+    boot: str
+    request: int
+    reason: str
+    again_ms: int
+
+
+class LeaseWithdrawn(NamedTuple):
+    """I no longer want what I asked for."""
+
+    boot: str
+    request: int
+
+
+class LogAsk(NamedTuple):
+    """Send me a piece of an attempt's log (the paper's GET_LOG)."""
+
+    token: int
+    lease: ActionId
+    offset: int
+    limit: int
+
+
+class LogTell(NamedTuple):
+    """A piece of an attempt's log."""
+
+    token: int
+    is_found: bool
+    text: str
+    offset: int
+    next_offset: int
+    is_complete: bool
+
+
+class Whereabouts(NamedTuple):
+    """Where other members can be dialled, as the sender knows (the paper's Known Worker List)."""
+
+    places: tuple[tuple[NodeId, tuple[str, ...]], ...]
+
+
+class JoinAsk(NamedTuple):
+    """A newcomer, on the join socket."""
+
+    version: int
+    token: str
+    key: str
+    name: str
+    addresses: tuple[str, ...]
+
+
+class JoinTell(NamedTuple):
+    """Welcome, or why not."""
+
+    error: str
+    farm: str
+    farm_name: str
+    members: tuple[tuple[NodeId, str, str, tuple[str, ...]], ...]
+    """(node, key, name, addresses)."""
+
+
+Message = (
+    Greeting
+    | Goodbye
+    | About
+    | Beat
+    | Actions
+    | VectorAsk
+    | VectorTell
+    | Pull
+    | SnapshotPart
+    | SnapshotGot
+    | Held
+    | LeaseAsk
+    | LeaseRefused
+    | LeaseWithdrawn
+    | LogAsk
+    | LogTell
+    | Whereabouts
+    | JoinAsk
+    | JoinTell
+)
+
+Check = Callable[[Any], bool]
+
+
+def _text(limit: int) -> Check:
+    return lambda value: isinstance(value, str) and len(value) <= limit
+
+
+def _whole(low: int, high: int) -> Check:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _flag(value: Any) -> bool:
+    return type(value) is bool
+
+
+def _bytes(limit: int) -> Check:
+    return lambda value: isinstance(value, bytes) and len(value) <= limit
+
+
+def _many(limit: int, check: Check) -> Check:
+    return lambda value: isinstance(value, tuple) and len(value) <= limit and all(map(check, value))
+
+
+def _row(*checks: Check) -> Check:
+    return lambda value: (
+        isinstance(value, tuple)
+        and len(value) == len(checks)
+        and all(check(part) for check, part in zip(checks, value, strict=True))
+    )
+
+
+def _id(length: int) -> Check:
+    return lambda value: ids.is_id(value, length)
+
+
+_NODE, _JOB, _LOG = _id(ids.NODE_ID_LENGTH), _id(ids.JOB_ID_LENGTH), _id(ids.LOG_ID_LENGTH)
+_COUNT = _whole(0, MAX_LAMPORT)
+_SEQ = _whole(1, MAX_LAMPORT)
+_BOOT = _text(16)
+_WORDS = _many(64, _text(200))
+_ROWS = _many(100_000, lambda value: isinstance(value, tuple))
+
+_TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
+    1: (Greeting, (_whole(0, 1 << 16), _text(ids.FARM_ID_LENGTH), _BOOT)),
+    2: (Goodbye, (_BOOT,)),
+    3: (
+        About,
+        (
+            _text(100),
+            _text(40),
+            _flag,
+            _whole(0, 64),
+            _whole(0, 1 << 16),
+            _WORDS,
+            _WORDS,
+            _many(64, _row(_text(40), _text(40), _WORDS)),
+            _COUNT,
+            _whole(0, 1 << 16),
+            _many(16, _text(200)),
+        ),
+    ),
+    4: (
+        Beat,
+        (
+            _BOOT,
+            _bytes(16),
+            _text(64),
+            _whole(0, 1 << 16),
+            _whole(0, 100_000),
+            _many(200, _row(is_action_id, _whole(0, 1000), _whole(-(1 << 40), 1 << 40))),
+        ),
+    ),
+    5: (Actions, (_many(20_000, _bytes(64 * 1024)),)),
+    6: (VectorAsk, (_COUNT,)),
+    7: (VectorTell, (_COUNT, _ROWS)),
+    8: (Pull, (_many(10_000, _row(_NODE, _LOG, _SEQ, _SEQ)),)),
+    9: (SnapshotPart, (_COUNT, _flag, _bytes(MAX_MESSAGE_BYTES), _ROWS)),
+    10: (SnapshotGot, (_COUNT,)),
+    11: (Held, (_LOG, _COUNT)),
+    12: (LeaseAsk, (_BOOT, _COUNT, _JOB)),
+    13: (LeaseRefused, (_BOOT, _COUNT, _text(40), _whole(0, 600_000))),
+    14: (LeaseWithdrawn, (_BOOT, _COUNT)),
+    15: (LogAsk, (_COUNT, is_action_id, _COUNT, _whole(1, 512 * 1024))),
+    16: (LogTell, (_COUNT, _flag, _text(600 * 1024), _COUNT, _COUNT, _flag)),
+    19: (Whereabouts, (_many(10_000, _row(_NODE, _many(16, _text(200)))),)),
+    17: (JoinAsk, (_whole(0, 1 << 16), _text(100), is_key, _text(100), _many(16, _text(200)))),
+    18: (
+        JoinTell,
+        (
+            _text(1000),
+            _text(16),
+            _text(100),
+            _many(10_000, _row(_NODE, is_key, _text(100), _many(16, _text(200)))),
+        ),
+    ),
+}
+
+_CODES = {message: code for code, (message, _) in _TYPES.items()}
+
+
+def encode_message(message: Message) -> bytes:
+    """The message's bytes.
+
+    Raises:
+        ValueError: Larger than a peer accepts; callers bound what they send so that this is a bug.
+    """
+    raw: bytes = msgpack.packb((_CODES[type(message)], *message))
+    if len(raw) > MAX_MESSAGE_BYTES:
+        msg = f"a {type(message).__name__} of {len(raw)} bytes exceeds {MAX_MESSAGE_BYTES}"
+        raise ValueError(msg)
+    return raw
+
+
+def decode_message(raw: bytes) -> Message | None:
+    """The message behind the bytes; None for a type of a later version, which is to be ignored.
+
+    Raises:
+        PeerProtocolError: The bytes break the protocol; the sender's link is to be dropped.
+    """
+    if len(raw) > MAX_MESSAGE_BYTES:
+        raise PeerProtocolError(f"a message of {len(raw)} bytes exceeds {MAX_MESSAGE_BYTES}")
+    parts = unpack(raw)
+    if not isinstance(parts, tuple) or not parts or type(parts[0]) is not int:
+        raise PeerProtocolError("a message is a list that opens with its type")
+    known = _TYPES.get(parts[0])
+    if known is None:
+        return None
+    make, checks = known
+    if len(parts) - 1 != len(checks):
+        raise PeerProtocolError(f"a {make.__name__} has {len(checks)} fields, not {len(parts) - 1}")
+    for check, value, field in zip(checks, parts[1:], make._fields, strict=True):
+        if not check(value):
+            raise PeerProtocolError(f"a {make.__name__}'s {field} has a wrong type or an impossible value")
+    message: Message = make(*parts[1:])
+    return message

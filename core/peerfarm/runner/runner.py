@@ -1,0 +1,212 @@
+"""The runner: starts and stops renders in slots, reads their logs, verifies and publishes their frames."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from peerfarm.apps.base import App
+from peerfarm.config import Settings
+from peerfarm.model.render import (
+    AttemptFailed,
+    Capability,
+    Discovered,
+    FailReason,
+    Inspected,
+    PublishOrder,
+    PublishResult,
+    RenderTask,
+    RunnerEvent,
+)
+from peerfarm.node.inputs import PathsChecked
+from peerfarm.runner import discovery, leftovers
+from peerfarm.runner.attempt import Attempt
+from peerfarm.runner.attemptlog import LogPart, read_part
+from peerfarm.runner.environment import cleaned, dropped
+from peerfarm.runner.errands import Errands
+from peerfarm.runner.failures import explain
+from peerfarm.runner.paths import is_label
+from peerfarm.runner.process import adopt_orphans
+from peerfarm.runner.publish import publish
+from peerfarm.runner.quietlogs import QuietLogs
+from peerfarm.runner.starts import Starts
+from peerfarm.runner.submission import check_submission
+from peerfarm.runner.workplace import LOG_NAME, Workplace, make_empty
+
+RunnerNews = RunnerEvent | PublishResult | Discovered | Inspected | PathsChecked
+"""Everything that a runner posts."""
+
+
+class ProcessRunner:
+    """Runs attempts as processes. Every method returns at once; what comes of it is posted from other threads.
+
+    One persistent thread a slot starts its processes and waits for them; one thread moves files, one asks programs
+    questions, one looks at paths. Whatever goes wrong in a thread is posted as an event.
+    """
+
+    def __init__(
+        self, data: Path, settings: Settings, apps: Mapping[str, App], post: Callable[[RunnerNews], None]
+    ) -> None:
+        """Open the node's attempts.
+
+        Args:
+            data: The node's own directory; `attempts` and `work` are made in it.
+            apps: Name -> app, all that tasks may ask for.
+            post: Called from any thread.
+
+        Raises:
+            OSError: The directory cannot be written.
+        """
+        attempts = data / "attempts"
+        attempts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._apps = apps
+        self._post = post
+        self._place = Workplace(
+            data=data,
+            settings=settings,
+            environment=cleaned(os.environ),
+            dropped=dropped(os.environ),
+            starts=Starts(attempts),
+            quiet_logs=QuietLogs(attempts),
+            post=post,
+        )
+        self._capabilities: tuple[Capability, ...] = ()
+        self._lock = threading.Lock()
+        self._running: dict[str, Attempt] = {}
+        self._slots: dict[int, Errands] = {}
+        self._files = Errands("files")
+        self._questions = Errands("questions")
+        self._paths = Errands("paths")
+        adopt_orphans()
+
+    # Settings
+
+    def set_settings(self, settings: Settings) -> None:
+        """Use other settings from the next attempt on."""
+        self._place.settings = settings
+
+    def allow_root(self, path: str) -> None:
+        """Let jobs read and write below one more directory."""
+        settings = self._place.settings
+        if path not in settings.roots:
+            self._place.settings = replace(settings, roots=(*settings.roots, path))
+
+    # Questions
+
+    def discover(self) -> None:
+        """Find the applications of this machine; posts Discovered."""
+        self._questions.add(self._discover)
+
+    def _discover(self) -> None:
+        try:
+            found = discovery.discover(self._apps, self._place)
+        except Exception as error:  # noqa: BLE001 - the node must hear that nothing was found, and why
+            found = Discovered((), (explain(error)[1],))
+        self._capabilities = found.capabilities
+        self._post(found)
+
+    def inspect(self, request: str, app: str, path: str) -> None:
+        """Look into a scene for a user of this machine; posts Inspected, after any search that is going on."""
+        self._questions.add(lambda: self._post(discovery.inspect(request, app, path, self._capabilities, self._place)))
+
+    def check_paths(self, request: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+        """Look at the paths of a submission; posts PathsChecked."""
+        settings = self._place.settings
+        self._paths.add(lambda: self._post(check_submission(request, inputs, outputs, settings.roots, settings.name)))
+
+    # Attempts
+
+    def start(self, slot: int, task: RenderTask, capability: Capability) -> None:
+        """Run an attempt in a slot, after what runs there now; posts AttemptStarted, progress, and how it ended."""
+        app = self._apps.get(task.app)
+        if app is None or self._place.is_closing:
+            reason = FailReason.INTERNAL if app else FailReason.APP_NOT_FOUND
+            message = "this node is ending" if app else f"this version of peerfarm has no app {task.app}"
+            self._post(AttemptFailed(task.attempt, reason, message))
+            return
+        work = self._place.work_directory(f"slot-{slot}")
+        attempt = Attempt(self._place, work, app, task, capability)
+        with self._lock:
+            self._running[task.attempt] = attempt
+        if slot not in self._slots:
+            self._slots[slot] = Errands(f"slot-{slot}")
+            self._slots[slot].add(lambda: make_empty(work))  # every attempt leaves it empty again
+        self._slots[slot].add(lambda: self._run(task.attempt, attempt))
+
+    def _run(self, label: str, attempt: Attempt) -> None:
+        ending = attempt.run()
+        with self._lock:
+            self._running.pop(label, None)
+        self._post(ending)
+
+    def stop(self, attempt: str) -> None:
+        """End an attempt, running or waiting; posts AttemptStopped. Nothing happens when it has ended already."""
+        with self._lock:
+            running = self._running.get(attempt)
+        if running is not None:
+            running.stop()
+
+    def read_log(self, attempt: str, offset: int, limit: int) -> LogPart | None:
+        """A piece of an attempt's log, quick enough for the loop; None when there is no such log here.
+
+        Args:
+            offset: In bytes; less than zero counts from the end.
+            limit: At most so many bytes.
+        """
+        if not is_label(attempt):
+            return None
+        with self._lock:
+            is_running = attempt in self._running
+        part = read_part(self._place.attempts / attempt / LOG_NAME, offset, limit, is_running=is_running)
+        return part or self._place.quiet_logs.read(attempt, offset, limit)
+
+    # Files
+
+    def publish(self, order: PublishOrder) -> None:
+        """Bring an attempt's frames under their final names; posts PublishResult."""
+        settings = self._place.settings
+        self._files.add(lambda: self._post(publish(order, settings.roots, settings.name)))
+
+    def clean_leftovers(self) -> int:
+        """End what a node that died left running; see `leftovers`. Call it before anything is started."""
+        return leftovers.clean_leftovers(self._place)
+
+    def forget(self, attempts: Iterable[str]) -> None:
+        """Remove the logs and own frames of some attempts."""
+        gone = tuple(attempts)
+        self._files.add(lambda: leftovers.forget(self._place, gone))
+
+    def forget_jobs(self, jobs: Iterable[str]) -> None:
+        """Remove this node's own frames of jobs that were archived or deleted."""
+        gone = tuple(jobs)
+        self._files.add(lambda: leftovers.forget_jobs(self._place, gone))
+
+    def prune(self, keep_days: int) -> None:
+        """Remove logs older than `keep_days`; 0 keeps them all."""
+        self._files.add(lambda: leftovers.prune(self._place, keep_days, self._labels()))
+
+    def _labels(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(self._running)
+
+    def close(self, limit_s: float) -> None:
+        """Stop all renders and end the threads; what is left after `limit_s` seconds is abandoned."""
+        if self._place.is_closing:
+            return
+        give_up_s = time.monotonic() + limit_s
+        self._place.is_closing = True
+        with self._lock:
+            running = tuple(self._running.values())
+        for attempt in running:
+            attempt.stop(limit_s / 2)
+        threads = [*self._slots.values(), self._files, self._questions, self._paths]
+        for thread in threads:
+            thread.close()
+        late = [thread for thread in threads if not thread.join(give_up_s - time.monotonic())]
+        if not late:
+            self._place.starts.close()
+            self._place.quiet_logs.close()

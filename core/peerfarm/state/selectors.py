@@ -1,0 +1,303 @@
+"""Questions to a farm. Nouns; pure; the only way in which other rooms look into the state's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from peerfarm.model.frames import task_count, task_frames, task_of_frame
+from peerfarm.model.ids import ActionId, JobId, NodeId
+from peerfarm.model.job import Dependency, DependencyKind, JobSpec, RunWhen
+from peerfarm.state.farm import EMPTY_STEP, Attempt, Farm, JobState, StepState, get_record
+from peerfarm.state.join import UNABLE_REASONS, generation_of, results_of, spec_from
+
+
+class TaskStatus(StrEnum):
+    """Derived, in this order of precedence."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    LEASED = "leased"
+    READY = "ready"
+    BLOCKED = "blocked"
+
+
+class JobStatus(StrEnum):
+    """What a job looks like to its owner."""
+
+    DONE = "done"
+    ACTIVE = "active"
+    """A task is leased, or some are over and others ready."""
+    READY = "ready"
+    """Nothing has started yet."""
+    PAUSED = "paused"
+    FAILED = "failed"
+    """Some task failed for good and nothing more can run."""
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"
+    """Nothing can run though nothing failed; only while actions are missing here."""
+
+
+class StepBits(NamedTuple):
+    """The status of every task of a step, one bit each; the six are disjoint and fill the step."""
+
+    done: int
+    cancelled: int
+    failed: int
+    leased: int
+    ready: int
+    blocked: int
+
+
+def live_members(farm: Farm) -> dict[NodeId, tuple[str, str]]:
+    """Members that were added and not removed: node -> (public key, name)."""
+    return {
+        node: member.added[1:]
+        for node, member in farm.members.items()
+        if member.added is not None and member.removed is None
+    }
+
+
+def spec_of(state: JobState) -> JobSpec | None:
+    """The specification; None until the submission arrived."""
+    return spec_from(state.submitted[1]) if state.submitted is not None else None
+
+
+def submitter_of(state: JobState) -> NodeId | None:
+    """The node that took the submission."""
+    return state.submitted[0][0] if state.submitted is not None else None
+
+
+def register(state: JobState, name: str) -> Any:
+    """The current priority, paused or pool: the last written, else as submitted."""
+    entry = state.registers.get(name)
+    if entry is not None:
+        return entry[1]
+    return getattr(spec_of(state), name)
+
+
+def full_mask(spec: JobSpec, number: int) -> int:
+    """One bit per task of the step."""
+    return (1 << task_count(spec.steps[number])) - 1
+
+
+def _later(marks: dict[int, int] | Any, generation: int) -> int:
+    bits = 0
+    for other, tasks in marks.items():
+        if other > generation:
+            bits |= tasks
+    return bits
+
+
+def cancelled_bits(step: StepState) -> int:
+    """Tasks whose current generation was cancelled."""
+    bits = 0
+    for generation, tasks in step.cancelled.items():
+        bits |= tasks & ~_later(step.retried, generation) if step.retried else tasks
+    return bits
+
+
+def published_bits(step: StepState) -> int:
+    """Tasks whose current generation's frames lie under their final names."""
+    bits = 0
+    for generation, tasks in step.published.items():
+        current = tasks & ~_later(step.retried, generation) if step.retried else tasks
+        bits |= current & step.retried.get(generation, 0) if generation else current
+    return bits
+
+
+def step_bits(state: JobState, spec: JobSpec, number: int) -> StepBits:
+    """The status of every task of one step."""
+    step = state.steps.get(number, EMPTY_STEP)
+    mask = full_mask(spec, number)
+    done = step.done & mask
+    cancelled = cancelled_bits(step) & mask & ~done
+    over = done | cancelled
+    failed = step.failed & mask & ~over
+    over |= failed
+    leased = step.leased & mask & ~over
+    waiting = mask & ~over & ~leased
+    open_bits = _unblocked(state, spec, number, waiting) if waiting else 0
+    return StepBits(done, cancelled, failed, leased, open_bits, waiting & ~open_bits)
+
+
+def _unblocked(state: JobState, spec: JobSpec, number: int, waiting: int) -> int:
+    step = spec.steps[number]
+    for dependency in step.depends_on:
+        other = state.steps.get(dependency.step, EMPTY_STEP)
+        mask = full_mask(spec, dependency.step)
+        settled = other.done & mask
+        if step.run is RunWhen.ALWAYS:
+            settled |= (other.failed | cancelled_bits(other)) & mask
+            settled |= _hopeless(state, spec, dependency.step)
+        if dependency.kind is DependencyKind.STEP:
+            if settled != mask:
+                return 0
+        elif settled != mask:
+            needs = _needs(spec, number, dependency)
+            bits = waiting
+            while bits:
+                lowest = bits & -bits
+                if needs[lowest.bit_length() - 1] & ~settled:
+                    waiting ^= lowest
+                bits ^= lowest
+        if not waiting:
+            return 0
+    return waiting
+
+
+def _hopeless(state: JobState, spec: JobSpec, number: int) -> int:
+    """Tasks that can never run, for what they depend on failed or was cancelled."""
+    step = spec.steps[number]
+    if step.run is RunWhen.ALWAYS:
+        return 0
+    hopeless = 0
+    for dependency in step.depends_on:
+        other = state.steps.get(dependency.step, EMPTY_STEP)
+        lost = (other.failed | cancelled_bits(other)) & full_mask(spec, dependency.step) & ~other.done
+        lost |= _hopeless(state, spec, dependency.step)
+        if not lost:
+            continue
+        if dependency.kind is DependencyKind.STEP:
+            return full_mask(spec, number) & ~state.steps.get(number, EMPTY_STEP).done
+        for task, needs in enumerate(_needs(spec, number, dependency)):
+            if needs & lost:
+                hopeless |= 1 << task
+    return hopeless & ~state.steps.get(number, EMPTY_STEP).done
+
+
+_NEEDS_KEPT = 256
+
+
+@lru_cache(maxsize=_NEEDS_KEPT)
+def _needs_by_identity(_: int, spec_box: _Box, number: int, dependency: Dependency) -> tuple[int, ...]:
+    spec = spec_box.spec
+    own, other = spec.steps[number], spec.steps[dependency.step]
+    count = task_count(other)
+    if dependency.kind is DependencyKind.TASKS:
+        bits = 0
+        for task in dependency.tasks:
+            if task < count:
+                bits |= 1 << task
+        return (bits,) * task_count(own)
+    needs = []
+    for task in range(task_count(own)):
+        bits = 0
+        for frame in task_frames(own, task):
+            for offset in dependency.offsets:
+                needed = task_of_frame(other, frame + offset)
+                if needed is not None:
+                    bits |= 1 << needed
+        needs.append(bits)
+    return tuple(needs)
+
+
+class _Box:
+    """Hashes by identity, for a specification holds mappings."""
+
+    __slots__ = ("spec",)
+
+    def __init__(self, spec: JobSpec) -> None:
+        self.spec = spec
+
+    def __hash__(self) -> int:
+        return id(self.spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Box) and other.spec is self.spec
+
+
+def _needs(spec: JobSpec, number: int, dependency: Dependency) -> tuple[int, ...]:
+    return _needs_by_identity(id(spec), _Box(spec), number, dependency)
+
+
+def job_status(state: JobState, spec: JobSpec) -> JobStatus:
+    """What the job as a whole is."""
+    steps = [step_bits(state, spec, number) for number in range(len(spec.steps))]
+    leased = any(bits.leased for bits in steps)
+    ready = any(bits.ready for bits in steps)
+    if not leased and not ready:
+        if any(bits.failed for bits in steps):
+            return JobStatus.FAILED
+        if any(bits.cancelled for bits in steps):
+            return JobStatus.CANCELLED
+        if any(bits.blocked for bits in steps):
+            return JobStatus.BLOCKED
+        return JobStatus.DONE
+    if register(state, "paused"):
+        return JobStatus.PAUSED
+    if leased or any(bits.done or bits.failed or bits.cancelled for bits in steps):
+        return JobStatus.ACTIVE
+    return JobStatus.READY
+
+
+def task_status(state: JobState, spec: JobSpec, number: int, task: int) -> TaskStatus:
+    """The status of one task."""
+    bits = step_bits(state, spec, number)
+    return next(TaskStatus(name) for name, tasks in zip(StepBits._fields, bits, strict=True) if tasks >> task & 1)
+
+
+def tasks_in(bits: int) -> Iterator[int]:
+    """The task indices in a bit map, ascending."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
+
+
+def is_open(attempt: Attempt) -> bool:
+    """Whether the lease was given and nothing ended it."""
+    return attempt[1] is not None and not any(attempt[2:])
+
+
+class OpenLease(NamedTuple):
+    """A lease that nothing has ended yet."""
+
+    job: JobId
+    step: int
+    task: int
+    lease: ActionId
+    number: int
+    generation: int
+    worker: NodeId
+    boot: str
+    request: int
+
+
+def open_leases(job: JobId, state: JobState) -> Iterator[OpenLease]:
+    """Every open lease of a job, also those of cancelled tasks and earlier generations of troubled ones."""
+    for number, step in state.steps.items():
+        for task in tasks_in(step.leased):
+            for attempt in get_record(step, task):
+                if is_open(attempt):
+                    yield OpenLease(job, number, task, attempt[0], *attempt[1])
+
+
+def canonical(step: StepState, task: int) -> Attempt | None:
+    """The attempt whose frames are the task's: the least (attempt number, identity) among the results."""
+    record = get_record(step, task)
+    return min(results_of(record, generation_of(step, task)), key=lambda a: (a[1][0], a[0]), default=None)
+
+
+def failures_by_worker(state: JobState) -> dict[NodeId, int]:
+    """Failed attempts of current generations by worker; one that the worker was unable to run counts as three."""
+    counts: dict[NodeId, int] = {}
+    for step in state.steps.values():
+        for task in tasks_in(step.troubled):
+            generation = generation_of(step, task)
+            for attempt in get_record(step, task):
+                if attempt[1] is not None and attempt[3] is not None and attempt[1][1] == generation:
+                    weight = 3 if attempt[3][1] in UNABLE_REASONS else 1
+                    counts[attempt[1][2]] = counts.get(attempt[1][2], 0) + weight
+    return counts
+
+
+def unpublished_bits(state: JobState, spec: JobSpec, number: int) -> int:
+    """Done tasks of a step with output that are not yet known to lie under their final names."""
+    step = state.steps.get(number)
+    if step is None or not spec.steps[number].output_dir:
+        return 0
+    return step.done & full_mask(spec, number) & ~published_bits(step)

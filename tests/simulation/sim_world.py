@@ -1,0 +1,214 @@
+"""A simulated farm: machines, a network between them, storage that all see, and people who ask for things."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from peerfarm.model.ids import FarmId, JobId, NodeId
+from peerfarm.node import inputs as i
+from peerfarm.node.core import NodeSettings
+from peerfarm.state.farm import get_job
+from peerfarm.state.selectors import JobStatus, job_status, live_members, spec_of, unpublished_bits
+from sim_clock import Clock
+from sim_network import Network
+from sim_node import SimNode
+from sim_render import Storage
+from sim_watch import Watch
+
+OVER = {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED}
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the renderers of a run do, and what the run may expect."""
+
+    is_calm: bool = True
+    """No faults at all: every property holds strictly."""
+    hang: float = 0.0
+    crash: float = 0.0
+    lie: float = 0.0
+    spoil: float = 0.0
+    broken: frozenset[str] = frozenset()
+    """Workers that lack the application though they say that they have it."""
+    snapshot_actions: int = 50_000
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Job -> seconds of one render."""
+
+    def render_s(self, job: str, rng: random.Random) -> float:
+        """How long one render takes."""
+        return self.seconds.get(job, 1.0) * rng.uniform(0.7, 1.4)
+
+
+@dataclass(slots=True)
+class JobNote:
+    """A job that some node took."""
+
+    submitter: NodeId
+    log: str
+    seq: int
+    held_by_s: float | None = None
+    """Since when two other nodes hold it durably, as the submitter was told."""
+
+
+class World(Clock):
+    """Everything of one run."""
+
+    def __init__(self, seed: int | str, plan: Plan | None = None, *, is_traced: bool = False) -> None:
+        super().__init__(seed, is_traced)
+        self.plan = plan or Plan()
+        self.nodes: dict[NodeId, SimNode] = {}
+        self.names: dict[str, SimNode] = {}
+        self.tickets: dict[int, SimNode] = {}
+        self.network = Network(self)
+        self.storage = Storage()
+        self.watch = Watch(self)
+        self.jobs: dict[JobId, JobNote] = {}
+        self.labels: dict[str, JobId] = {}
+        self._calls: dict[tuple[NodeId, int], Callable[[Any], None]] = {}
+        self._trouble_s: dict[object, float] = {}
+
+    # Machines
+
+    def add(self, name: str, *, slots: int = 1, is_rendering: bool = True) -> SimNode:
+        """A machine that belongs to no farm yet."""
+        settings = NodeSettings(
+            name, is_rendering, slots, memory_mb=1000, cores=4, addresses=(f"{name}:1",), version="1"
+        )
+        shell = SimNode(self, name, settings)
+        self.nodes[shell.id] = self.names[name] = shell
+        shell.boot()
+        return shell
+
+    def minted(self) -> i.Minted:
+        """Ids for one request."""
+        return i.Minted(JobId(self.mint(12)), FarmId(self.mint(16)), self.mint(32))
+
+    def up(self) -> list[SimNode]:
+        """Machines whose node runs and that belong to the farm."""
+        return [node for node in self.nodes.values() if node.node is not None and node.is_in_farm]
+
+    def impair(self, *what: object) -> None:
+        """A node, or a pair of nodes, is in trouble now."""
+        for thing in what:
+            self._trouble_s[thing] = self.now_s
+
+    def since_trouble_s(self, what: object) -> float:
+        """How long ago the last trouble was; 0 while it lasts."""
+        if isinstance(what, tuple):
+            one, other = what
+            pairs = (what, (other, one))
+            if any(pair in self.network.blocked or pair in self.network.trouble for pair in pairs):
+                return 0.0
+            return min(self.now_s - self._trouble_s.get(pair, -1e9) for pair in pairs)
+        node = self.nodes.get(what)  # type: ignore[call-overload]
+        if node is None or node.node is None or node.is_paused:
+            return 0.0
+        return self.now_s - self._trouble_s.get(what, -1e9)
+
+    # People
+
+    def call(self, shell: SimNode, then: Callable[[Any], None] | None, method: str, **params: Any) -> None:
+        """A local user asks; `then` gets the result or the error."""
+        if shell.node is None:
+            return
+        number = shell.ask(method, **params)
+        if then is not None:
+            self._calls[shell.id, number] = then
+
+    def answered(self, shell: SimNode, number: int, answer: Any) -> None:
+        """A node answered its local user."""
+        then = self._calls.pop((shell.id, number), None)
+        if then is not None:
+            then(answer)
+
+    def found(self, shell: SimNode) -> None:
+        """The first node makes the farm."""
+        self.call(shell, None, "init", name="farm")
+
+    def join(self, shell: SimNode, inviter: SimNode) -> None:
+        """A newcomer is let in; tried again until it works."""
+
+        def invited(answer: Any) -> None:
+            if isinstance(answer, Mapping):
+                self.call(shell, None, "join", join=answer["join"])
+
+        if shell.node is not None and shell.node.core.farm_id is None:
+            if inviter.node is not None:
+                self.call(inviter, invited, "invite")
+            self.after(11.0, self.join, shell, inviter)
+
+    def submit(self, shell: SimNode, job: Mapping[str, Any], seconds: float = 1.0, label: str = "") -> None:
+        """A local user submits a job."""
+
+        def taken(answer: Any) -> None:
+            if not isinstance(answer, Mapping):
+                return
+            identity = JobId(answer["job"])
+            self.plan.seconds[identity] = seconds
+            if shell.node is not None:
+                state = get_job(shell.node.core.farm, identity)
+                if state is not None and state.submitted is not None:
+                    node, log, seq = state.submitted[0]
+                    self.jobs[identity] = JobNote(node, log, seq)
+            self.labels[label or identity] = identity
+
+        self.call(shell, taken, "submit", job=dict(job))
+
+    def note_holders(self) -> None:
+        """See which jobs two other nodes hold."""
+        for note in self.jobs.values():
+            node = self.nodes[note.submitter].node
+            if note.held_by_s is None and node is not None:
+                links = node.replication.links.values()
+                if sum(1 for link in links if link.held.get(note.log, 0) >= note.seq) >= 2:  # type: ignore[call-overload]
+                    note.held_by_s = self.now_s
+
+    # Ends
+
+    def unsettled(self) -> str:
+        """What is not over yet; empty when all members agree and nothing is left to do."""
+        up = self.up()
+        if not up:
+            return ""
+        nodes = [shell.node for shell in up if shell.node is not None]
+        first = nodes[0].core
+        for node in nodes:
+            if node.core.book.digest() != first.book.digest():
+                return "vectors differ"
+            if node.work.attempts or node.core.disk_error:
+                return "attempts run" if node.work.attempts else "a disk refuses"
+        for bucket in first.farm.jobs:
+            for job, state in bucket.items():
+                spec = spec_of(state)
+                if spec is None:
+                    continue
+                status = job_status(state, spec)
+                if status not in OVER:
+                    return f"job {job} is {status}"
+                if any(unpublished_bits(state, spec, number) for number in range(len(spec.steps))):
+                    return f"job {job} is not published"
+        return ""
+
+    def members(self, shell: SimNode) -> list[NodeId]:
+        """Whom a node holds for members."""
+        return sorted(live_members(shell.node.core.farm)) if shell.node is not None else []
+
+    def settle(self, limit_s: float) -> None:
+        """Let the farm come to rest once faults are over; P1 and P5 when it does not."""
+        until_s = self.now_s + limit_s
+        reason = self.unsettled()
+        equal_s: float | None = None
+        while reason and self.now_s < until_s:
+            self.run(self.now_s + 1.0)
+            reason = self.unsettled()
+            if equal_s is None and reason != "vectors differ":
+                equal_s = self.now_s
+        name = "P1" if reason == "vectors differ" else "P5"
+        self.check(name, not reason, f"{limit_s:g} s after the last fault: {reason}")
+
+    def count(self, name: str, amount: float = 1) -> None:
+        """A figure grows."""
+        self.figures[name] = self.figures.get(name, 0) + amount

@@ -1,0 +1,145 @@
+"""The command line before any node is asked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from peerfarm import __version__
+from peerfarm.cli.main import COMMANDS, main
+from peerfarm.cli.place import absolute, local_file
+from peerfarm.config.home import find_home
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PEERFARM_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_help_names_every_command_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert [name for name in COMMANDS if f"  {name} " not in said] == []
+    assert [code for code in ("0", "1", "2", "3", "4", "5", "130") if f"{code} " not in said] == []
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "demo"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"usage: peerfarm {command}" in said
+    assert "--json" in said
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert f"peerfarm {__version__}\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["statsu"],
+        ["--home", "status"],
+        ["job"],
+        ["priority", "x", "high"],
+        ["submit", "--chunk", "many"],
+        ["submit", "a.blend", "--version", "4.2", "--any-version"],
+        ["status", "--jso"],
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_pointer_to_the_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "--help" in said.err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["status"],
+        ["nodes"],
+        ["jobs", "--all"],
+        ["job", "x"],
+        ["job", "x", "--watch"],
+        ["log", "x", "3", "--follow"],
+        ["stop"],
+        ["invite"],
+        ["remove", "wave"],
+        ["apps"],
+        ["config"],
+        ["priority", "x", "70"],
+        ["submit", "a.blend"],
+        ["submit", "--app", "ocean", "--frames", "-5--1"],
+    ],
+)
+def test_without_a_node_every_command_says_how_to_start_it(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "peerfarm is not running" in said.err
+    assert "peerfarm start" in said.err
+
+
+def test_with_json_an_error_is_an_object_on_stdout_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "status"]) == 3
+    said = capsys.readouterr()
+    assert '"kind": "NotRunning"' in said.out
+    assert "peerfarm is not running" in said.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["submit"], "nothing to submit"),
+        (["submit", "scene.ma"], "no application is known for 'scene.ma'"),
+        (["submit", "missing.yaml"], "cannot be read"),
+        (["submit", "job.yaml", "--time-limit", "5"], "--time-limit does not go with a job file"),
+        (["submit", "a.blend", "--param", "samples"], "not of the form key=value"),
+    ],
+)
+def test_a_submission_that_cannot_be_is_refused_before_the_node_is_asked(
+    argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_a_job_file_that_is_no_text_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "job.yaml").write_bytes(b"\xff\xfe\x00")
+    assert main(["submit", str(tmp_path / "job.yaml")]) == 1
+    assert "not text in UTF-8" in capsys.readouterr().err
+
+
+def test_a_job_file_larger_than_a_request_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "job.yaml").write_bytes(b"# " + b"x" * 1_000_000)
+    assert main(["submit", str(tmp_path / "job.yaml")]) == 1
+    assert "larger than" in capsys.readouterr().err
+
+
+def test_the_local_file_is_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_home(os.environ).local == local_file()
+    monkeypatch.delenv("PEERFARM_HOME")
+    assert find_home(os.environ).local == local_file()
+    monkeypatch.setenv("PEERFARM_HOME", "relative")
+    assert find_home(os.environ).local == local_file()
+
+
+def test_the_home_option_goes_before_the_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "local.json").write_text("damaged")
+    (tmp_path / "other" / "local.json").chmod(0o600)
+    for argv in (["--home", str(tmp_path / "other"), "status"], ["status", "--home", str(tmp_path / "other")]):
+        assert main(argv) == 1
+        assert "is damaged" in capsys.readouterr().err
+
+
+def test_paths_are_made_absolute_for_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert str(tmp_path / "b") == absolute("a/../b")
+    assert str(Path.home() / "x") == absolute("~/x")

@@ -1,0 +1,173 @@
+"""What `peerfarm submit` makes of options and of what a scene says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from peerfarm.cli.jobspec import Wish, app_of_scene, build_job, is_job_file, parse_params, split_output
+from peerfarm.errors import RequestRefused
+from peerfarm.model.jobfile import job_from_mapping
+
+SCENE: dict[str, Any] = {
+    "frame_start": 1,
+    "frame_end": 60,
+    "frame_step": 1,
+    "output_dir": "/projects/frames",
+    "output_pattern": "sea_####.exr",
+    "format": "OPEN_EXR",
+    "version": "3.4.1",
+    "warnings": [],
+}
+
+
+def test_a_scene_alone_gives_a_whole_job() -> None:
+    job = build_job(Wish("blender", "/projects/sea.blend"), SCENE)
+    assert job["name"] == "sea"
+    (step,) = job["steps"]
+    assert step["params"] == {"scene": "/projects/sea.blend"}
+    assert step["frames"] == "1-60"
+    assert step["output"] == {"dir": "/projects/frames", "pattern": "sea_####.exr"}
+    assert step["requires"] == {"version": "3.4"}
+
+
+def test_what_the_user_wrote_goes_before_what_the_scene_says() -> None:
+    wish = Wish(
+        "blender",
+        "/projects/sea.blend",
+        output="/out/wave_###.png",
+        frames="5,7",
+        chunk=2,
+        name="wave",
+        priority=0,
+        pool="gpu",
+        workers=("a", "b"),
+        tries=1,
+        time_limit=60.0,
+        stall_limit="5m",
+        version="4.2",
+        params={"samples": 8},
+        is_paused=True,
+    )
+    assert build_job(wish, SCENE) == {
+        "name": "wave",
+        "priority": 0,
+        "pool": "gpu",
+        "workers": ["a", "b"],
+        "paused": True,
+        "steps": [
+            {
+                "name": "render",
+                "app": "blender",
+                "params": {"samples": 8, "scene": "/projects/sea.blend"},
+                "frames": "5,7",
+                "chunk": 2,
+                "output": {"dir": "/out", "pattern": "wave_###.png"},
+                "tries": 1,
+                "time_limit": 60.0,
+                "stall_limit": "5m",
+                "requires": {"version": "4.2"},
+            }
+        ],
+    }
+
+
+def test_a_scene_that_renders_every_third_frame_keeps_its_step() -> None:
+    (step,) = build_job(Wish("blender", "/s.blend"), {**SCENE, "frame_step": 3})["steps"]
+    assert step["frames"] == "1-60x3"
+
+
+def test_any_version_asks_for_none() -> None:
+    (step,) = build_job(Wish("blender", "/s.blend", is_any_version=True), SCENE)["steps"]
+    assert "requires" not in step
+    assert step["params"]["any_version"] is True
+
+
+def test_a_directory_alone_keeps_the_scenes_file_names() -> None:
+    (step,) = build_job(Wish("blender", "/s.blend", output="/out"), SCENE)["steps"]
+    assert step["output"] == {"dir": "/out", "pattern": "sea_####.exr"}
+
+
+def test_an_app_without_a_scene_needs_no_inspection() -> None:
+    job = build_job(Wish("ocean", output="/out", frames="1-24"), None)
+    assert job == {
+        "name": "ocean",
+        "steps": [
+            {
+                "name": "render",
+                "app": "ocean",
+                "frames": "1-24",
+                "output": {"dir": "/out", "pattern": "ocean_####.png"},
+            }
+        ],
+    }
+
+
+def test_a_scene_without_an_output_asks_for_one() -> None:
+    with pytest.raises(RequestRefused, match="no output directory") as caught:
+        build_job(Wish("blender", "/s.blend"), {**SCENE, "output_dir": ""})
+    assert "--output" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Wish("ocean", output="/out", frames="-5--1", name="sea", workers=("a",), pool="p", priority=3, is_paused=True),
+        Wish("blender", "/s.blend", chunk=5, tries=2, time_limit="5m", stall_limit=9.0, params={"samples": 4}),
+    ],
+)
+def test_the_job_is_one_that_a_node_understands(wish: Wish) -> None:
+    spec = job_from_mapping(build_job(wish, SCENE if wish.scene else None), user="ada", submitted_ms=0)
+    (step,) = spec.steps
+    assert wish.app == step.app
+    assert step.output_dir.startswith("/")
+    assert wish.tries in (None, step.tries)
+    assert step.time_limit_s == (300 if wish.time_limit else 0)
+
+
+@pytest.mark.parametrize(
+    ("output", "parts"),
+    [
+        ("/out/shot_####.png", ("/out", "shot_####.png")),
+        ("/out/shot.%04d.exr", ("/out", "shot.%04d.exr")),
+        ("/out/shot.$F4.exr", ("/out", "shot.$F4.exr")),
+        ("/####.png", ("/", "####.png")),
+        ("C:\\out\\####.png", ("C:\\out", "####.png")),
+        ("C:\\####.png", ("C:\\", "####.png")),
+        ("/out/v1.2", ("/out/v1.2", "")),
+        ("/out#2/frames", ("/out#2/frames", "")),
+    ],
+)
+def test_an_output_is_a_directory_and_perhaps_a_pattern(output: str, parts: tuple[str, str]) -> None:
+    assert parts == split_output(output)
+
+
+def test_one_file_name_for_all_frames_is_refused_with_a_better_one() -> None:
+    with pytest.raises(RequestRefused) as caught:
+        split_output("/out/beauty.png")
+    assert "beauty_####.png" in caught.value.hint
+
+
+def test_parameters_are_numbers_and_flags_where_they_look_like_it() -> None:
+    pairs = ["samples=64", "denoise=true", "seconds=0.5", "camera=Cam 1", "note=NaN", "equation=a=b", "empty="]
+    assert parse_params(pairs) == {
+        "samples": 64,
+        "denoise": True,
+        "seconds": 0.5,
+        "camera": "Cam 1",
+        "note": "NaN",
+        "equation": "a=b",
+        "empty": "",
+    }
+
+
+@pytest.mark.parametrize("pairs", [["samples"], ["=3"], ["a=1", "a=2"]])
+def test_parameters_that_cannot_be_read_are_refused(pairs: list[str]) -> None:
+    with pytest.raises(RequestRefused, match="parameter"):
+        parse_params(pairs)
+
+
+def test_files_are_known_by_their_extension() -> None:
+    assert [app_of_scene(name) for name in ("a.blend", "A.BLEND", "a.ma")] == ["blender", "blender", ""]
+    assert [is_job_file(name) for name in ("j.yaml", "j.YML", "j.json", "j.blend")] == [True, True, True, False]
