@@ -26,7 +26,7 @@ def run(scale: float) -> dict[str, Any]:
         time.sleep(watched_s)
         taken_s = time.monotonic() - begun_s
         used_s = [_cpu_s(pid) - earlier for pid, earlier in zip(pids, before, strict=True)]
-        sizes_mb = [_rss_mb(pid) for pid in pids]
+        sizes_mb = [rss_mb(pid) for pid in pids]
     return {
         "idle_cpu_percent": rounded(sum(used_s) / len(used_s) / taken_s * 100),
         "idle_cpu_worst_percent": rounded(max(used_s) / taken_s * 100),
@@ -41,6 +41,7 @@ def _cpu_s(pid: int) -> float:
     return sum(int((thread / "schedstat").read_text().split()[0]) for thread in tasks.iterdir()) / 1e9
 
 
-def _rss_mb(pid: int) -> float:
+def rss_mb(pid: int | str) -> float:
+    """Resident memory of a process."""
     resident_pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return resident_pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)

@@ -19,6 +19,12 @@ BENCHMARKS = (
     "first_start",
     "task_rate",
     "action_rate",
+    "catch_up",
+    "failover",
+    "makespan",
+    "idle",
+    "traffic",
+    "memory",
 )
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from peerfarm.daemon.ledger import Ledger
-from peerfarm.daemon.main import _recall
+from peerfarm.daemon.ledger import Ledger, recall
 from peerfarm.errors import PeerfarmError, StoreError
 from peerfarm.model.ids import ActionId, BootId, FarmId, JobId, LogId, NodeId, node_id_of
 from peerfarm.model.render import Capability, Discovered
@@ -53,6 +52,8 @@ class SimNode:
         self.cut_power: str = ""
         """`before commit` or `before sending`: what its next commit dies of."""
         self.is_in_farm = True
+        self.is_kept = False
+        """Faults may end it for a while, never for good."""
         self.answers: dict[int, Any] = {}
         self.renderer = Renderer(world, self)
         self._start_clock()
@@ -103,7 +104,7 @@ class SimNode:
         )
         node = Node(identity, self.settings)
         node.snapshots.threshold = world.plan.snapshot_actions
-        remembered = _recall(node, self.store, doubt)
+        remembered = recall(node, self.store, doubt)
         self._cut = dict(remembered.cut)
         world.tell(f"{self.name} boots {identity.boot}, doubt {doubt.value}, {len(node.core.book.vector)} logs")
         self.ledger = Ledger(self.store, self._release)
@@ -316,12 +317,3 @@ class SimNode:
         actions = (msgpack.unpackb(raw, use_list=False) for raw in raws)
         return any(action[7] == "task/leased" and action[8][5] == worker for action in actions)
 
-
-def error_text(answer: Any) -> str:
-    """What a refusal said; empty for anything else."""
-    return str(answer) if isinstance(answer, PeerfarmError) else ""
-
-
-def minted(world: World) -> i.Minted:
-    """Ids for one request."""
-    return i.Minted(JobId(world.mint(12)), FarmId(world.mint(16)), world.mint(32))

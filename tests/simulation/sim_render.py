@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from peerfarm.model.ids import NodeId
 from peerfarm.model.render import (
     AttemptFailed,
     AttemptProgressed,
@@ -32,6 +33,8 @@ class Storage:
 
     attempts: dict[str, dict[str, bytes]] = field(default_factory=dict)
     published: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    writers: dict[tuple[str, str], NodeId] = field(default_factory=dict)
+    """Who brought a published file in place."""
     is_refusing: bool = False
 
     def keep(self, task: RenderTask) -> tuple[FrameFile, ...]:
@@ -48,7 +51,7 @@ class Storage:
             frames[name] = b"damaged"
             return
 
-    def publish(self, order: PublishOrder) -> PublishResult:
+    def publish(self, order: PublishOrder, writer: NodeId) -> PublishResult:
         """Bring frames in place whole, or say why not."""
         if self.is_refusing:
             return PublishResult(order.attempt, order.job, order.step, order.task, "the output folder refuses")
@@ -61,6 +64,7 @@ class Storage:
             if data is None or hashlib.sha256(data).digest() != frame.sha256:
                 return PublishResult(order.attempt, order.job, order.step, order.task, "damaged", is_lost=True)
             self.published[order.output_dir, frame.name] = data
+            self.writers[order.output_dir, frame.name] = writer
         return PublishResult(order.attempt, order.job, order.step, order.task)
 
 
@@ -175,4 +179,4 @@ class Renderer:
         if self._is_frozen():
             self._world.after(1.0, self._published, order, life)
             return
-        self._owner.take(i.Published(self._world.storage.publish(order)))
+        self._owner.take(i.Published(self._world.storage.publish(order, self._owner.id)))

@@ -90,6 +90,7 @@ class Watch:
         for key in [key for key in self.told if key[0] == shell.id]:
             del self.told[key]
         self.charges.rolled_back.append(shell.id)
+        self._world.lost_disks[shell.id] = None
 
     def turned(self, shell: SimNode, node: Node) -> None:
         """Equal vectors must mean equal states, on all nodes and at all times."""

@@ -66,7 +66,10 @@ class World(Clock):
         self.storage = Storage()
         self.watch = Watch(self)
         self.jobs: dict[JobId, JobNote] = {}
+        self.lost_disks: dict[NodeId, None] = {}
+        """Nodes that are gone, or whose disk was emptied or put back at some time."""
         self.labels: dict[str, JobId] = {}
+        self.removed: dict[NodeId, None] = {}
         self._calls: dict[tuple[NodeId, int], Callable[[Any], None]] = {}
         self._trouble_s: dict[object, float] = {}
 
@@ -128,7 +131,7 @@ class World(Clock):
         """The first node makes the farm."""
         self.call(shell, None, "init", name="farm")
 
-    def join(self, shell: SimNode, inviter: SimNode) -> None:
+    def join(self, shell: SimNode, inviter: SimNode, *, is_repeated: bool = True) -> None:
         """A newcomer is let in; tried again until it works."""
 
         def invited(answer: Any) -> None:
@@ -138,7 +141,8 @@ class World(Clock):
         if shell.node is not None and shell.node.core.farm_id is None:
             if inviter.node is not None:
                 self.call(inviter, invited, "invite")
-            self.after(11.0, self.join, shell, inviter)
+            if is_repeated:
+                self.after(11.0, self.join, shell, inviter)
 
     def submit(self, shell: SimNode, job: Mapping[str, Any], seconds: float = 1.0, label: str = "") -> None:
         """A local user submits a job."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from peerfarm.cli import text
 from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.place import absolute, local_file
 from peerfarm.cli.screen import Screen
+from peerfarm.errors import PeerfarmError
 from peerfarm.gateway.client import LocalClient
 
 JOIN_LIMIT_S = 60.0
@@ -102,6 +104,7 @@ def add_init(parser: argparse.ArgumentParser) -> None:
 
 def run_init(args: argparse.Namespace, screen: Screen) -> int:
     """Create a farm; starts the node first where it is not running."""
+    _make_root(args)
     _start_first(screen)
     answer = _ask("init", {"name": args.name, **_root(args)})
     if screen.is_json:
@@ -141,6 +144,7 @@ def add_join(parser: argparse.ArgumentParser) -> None:
 
 def run_join(args: argparse.Namespace, screen: Screen) -> int:
     """Join a farm; starts the node first where it is not running."""
+    _check_root(args)
     _start_first(screen)
     answer = _ask("join", {"join": args.join, **_root(args)}, JOIN_LIMIT_S)
     if screen.is_json:
@@ -229,6 +233,23 @@ def _add_root(parser: argparse.ArgumentParser) -> None:
         default="",
         help="a directory where jobs from other members may read scenes and write frames on this machine",
     )
+
+
+def _make_root(args: argparse.Namespace) -> None:
+    """The farm's first machine may make the directory; on the others it must be the same one, so they do not."""
+    if args.root:
+        try:
+            Path(args.root).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PeerfarmError(f"{args.root} cannot be made: {error.strerror}", "Choose another --root.") from error
+
+
+def _check_root(args: argparse.Namespace) -> None:
+    if args.root and not Path(args.root).is_dir():
+        raise PeerfarmError(
+            f"there is no directory {args.root} on this machine",
+            "It must be the storage that the farm's machines share: mount it, then join.",
+        )
 
 
 def _root(args: argparse.Namespace) -> dict[str, str]:

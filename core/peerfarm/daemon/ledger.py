@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgpack
 
 from peerfarm.errors import StoreError
+from peerfarm.model.ids import LogId, NodeId
+from peerfarm.node import Node
 from peerfarm.node.effects import Effects, Row, SaveSnapshot
+from peerfarm.node.inputs import Remembered
 from peerfarm.state.actions import decode_action
 from peerfarm.state.farm import EMPTY_FARM, Farm
 from peerfarm.state.logbook import LogKey, Vector, decode_vector, encode_vector
 from peerfarm.state.snapshot import encode_snapshot, join_part
-from peerfarm.store import LogStore
+from peerfarm.store import Doubt, LogStore
 
 LAZY_S = 0.05
 """Peers' actions may wait this long for an own commit to ride on: their author holds them durably."""
@@ -35,6 +39,11 @@ class Ledger:
     _waiting_since_s: float | None = None
     _retry_s: float = 0.0
     error: str = ""
+
+    @property
+    def due_s(self) -> float:
+        """When peers' actions that wait for a commit should wait no longer; infinity while none does."""
+        return math.inf if self._waiting_since_s is None or self.error else self._waiting_since_s + LAZY_S
 
     def take(self, effects: Effects, now_s: float) -> None:
         """Commit what must be and release the rest, or hold it back.
@@ -111,3 +120,25 @@ def load_snapshot(store: LogStore) -> tuple[Farm, Vector, dict[LogKey, int]]:
     for part in parts:
         farm = join_part(farm, part)
     return farm, decode_vector(vector), {(node, log): seq for node, log, seq in cut}
+
+
+def recall(node: Node, store: LogStore, doubt: Doubt) -> Remembered:
+    """Put the state of the last start in place: the snapshot, then the log after it."""
+    farm, vector, cut = load_snapshot(store)
+    node.restore(farm)
+    for key, position in vector.items():
+        node.core.book.jump(key, position)
+    for _, _, _, raw in store.rows():
+        node.core.replay(raw)
+    own_log = store.get("own_log")
+    addresses = {}
+    for line in (store.get("addresses") or b"").decode().splitlines():
+        name, *where = line.split(" ")
+        addresses[NodeId(name)] = tuple(where)
+    return Remembered(
+        own_log=LogId(own_log.decode()) if own_log is not None else None,
+        is_in_doubt=doubt is not Doubt.NONE,
+        addresses=addresses,
+        joining=store.get("joining") or b"",
+        cut=cut,
+    )

@@ -11,18 +11,18 @@ from peerfarm import __version__
 from peerfarm.apps.registry import APPS
 from peerfarm.config import Home, Settings, describe_settings, save_setting
 from peerfarm.daemon.journal import journal, open_journal
-from peerfarm.daemon.ledger import load_snapshot
+from peerfarm.daemon.ledger import recall
 from peerfarm.daemon.loop import Inbox, Loop
 from peerfarm.daemon.machine import core_count, host_name, memory_mb, user_name
 from peerfarm.daemon.minting import mint_boot, mint_log
 from peerfarm.gateway.server import Gateway
 from peerfarm.mesh import KeyPair, ZmqMesh, new_keys
-from peerfarm.model.ids import LogId, NodeId, node_id_of
+from peerfarm.model.ids import node_id_of
 from peerfarm.node import Node
 from peerfarm.node.core import NodeSettings
-from peerfarm.node.inputs import Identity, Remembered
+from peerfarm.node.inputs import Identity
 from peerfarm.runner import ProcessRunner
-from peerfarm.store import Doubt, HomeLock, LogStore, load_or_make_keys, open_store
+from peerfarm.store import HomeLock, load_or_make_keys, open_store
 
 STOP_LIMIT_S = 15.0
 
@@ -45,7 +45,7 @@ def run(settings: Settings, home: Home) -> int:
         store, doubt = open_store(home.data / "log.db")
         stack.callback(store.close)
         node = _build_node(settings, pair.public)
-        remembered = _recall(node, store, doubt)
+        remembered = recall(node, store, doubt)
         if store.salvage is not None:
             node.core.alarms.append(
                 f"the database was damaged ({store.salvage.reason}); {store.salvage.rows} actions were saved, "
@@ -123,28 +123,6 @@ def _build_node(settings: Settings, public_key: str) -> Node:
         user=user_name(),
     )
     return Node(identity, own, describe_settings(settings))
-
-
-def _recall(node: Node, store: LogStore, doubt: Doubt) -> Remembered:
-    """Put the state of the last start in place: the snapshot, then the log after it."""
-    farm, vector, cut = load_snapshot(store)
-    node.restore(farm)
-    for key, position in vector.items():
-        node.core.book.jump(key, position)
-    for _, _, _, raw in store.rows():
-        node.core.replay(raw)
-    own_log = store.get("own_log")
-    addresses = {}
-    for line in (store.get("addresses") or b"").decode().splitlines():
-        name, *where = line.split(" ")
-        addresses[NodeId(name)] = tuple(where)
-    return Remembered(
-        own_log=LogId(own_log.decode()) if own_log is not None else None,
-        is_in_doubt=doubt is not Doubt.NONE,
-        addresses=addresses,
-        joining=store.get("joining") or b"",
-        cut=cut,
-    )
 
 
 def _stop_on_signals(loop: Loop, inbox: Inbox) -> None:

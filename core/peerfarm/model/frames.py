@@ -93,8 +93,6 @@ def task_count(step: Step) -> int:
 
 def task_frames(step: Step, index: int) -> tuple[int, ...]:
     """The frames of one task in the order of rendering; empty without frames, or when there is no such task."""
-    if index < 0:
-        return ()
     return frames_at(step.frames, index * step.chunk_size, (index + 1) * step.chunk_size)
 
 

@@ -41,6 +41,17 @@ class FrameFile:
 
 
 @dataclass(frozen=True, slots=True)
+class StepInput:
+    """Frames of one attempt of an earlier step, for the steps that depend on it."""
+
+    step_name: str
+    output_dir: str
+    """Of the earlier step; the attempt's own frames lie below it."""
+    attempt: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RenderTask:
     """All that a runner must know to run one attempt."""
 
@@ -64,6 +75,8 @@ class RenderTask:
     stall_limit_s: float = 600.0
     worker_name: str = ""
     """Of this node; for the log's header."""
+    inputs: tuple[StepInput, ...] = ()
+    """Laid out as `inputs/STEP/NAME` in the attempt's work directory."""
 
     def frame_name(self, frame: int) -> str:
         """The file name of a frame under `output_pattern`."""

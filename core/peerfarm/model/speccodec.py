@@ -21,13 +21,17 @@ from peerfarm.model.check import (
     refuse,
     show,
 )
-from peerfarm.model.frames import index_of
-from peerfarm.model.job import JOB_VERSION, MAX_PRIORITY, MAX_STEPS, FilesMode, JobSpec, Step
+from peerfarm.model.frames import count_frames, index_of, task_count
+from peerfarm.model.job import JOB_VERSION, MAX_PRIORITY, MAX_STEPS, DependencyKind, FilesMode, JobSpec, Step
 from peerfarm.model.ranges import find_repeated
 from peerfarm.model.stepcodec import decode_step, encode_step, fields_unlike
 
 MAX_SPEC_BYTES = 60_000
 """As msgpack; the JobSubmitted action around it takes the rest of 64 KiB."""
+MAX_FRAME_LINKS = 200_000
+"""Frames times offsets of all frame-by-frame dependencies: every node works out what each of them waits for."""
+MAX_TASK_PAIRS = 400_000_000
+"""Tasks of both steps multiplied, of all frame-by-frame dependencies: a node keeps a bit for each pair."""
 _JOB_FIELDS = (
     "version", "name", "user", "steps", "priority", "pool", "workers", "paused", "files", "submitted_ms",
 )  # fmt: skip
@@ -73,6 +77,7 @@ def decode_spec(value: object) -> JobSpec:
     for number, entry in enumerate(entries):
         steps.append(decode_step(entry, f"steps[{number}]", steps))
     _check_outputs(steps)
+    _check_frame_links(steps)
     return JobSpec(
         name=check_text(fields.get("name"), "name", 200),
         user=check_text(fields.get("user"), "user", 200, is_required=False),
@@ -108,3 +113,21 @@ def _check_outputs(steps: list[Step]) -> None:
                 f"is the same as step {show(steps[both[0]].name)}'s: both would write frame {repeated}",
                 "Give each step a directory or a file name of its own.",
             )
+
+
+def _check_frame_links(steps: list[Step]) -> None:
+    """What waits frame by frame must not cost every node seconds or all of its memory."""
+    links = pairs = 0
+    for number, step in enumerate(steps):
+        for place, dependency in enumerate(step.depends_on):
+            if dependency.kind is not DependencyKind.FRAMES:
+                continue
+            links += count_frames(step.frames) * len(dependency.offsets)
+            pairs += task_count(step) * task_count(steps[dependency.step])
+            if links > MAX_FRAME_LINKS or pairs > MAX_TASK_PAIRS:
+                refuse(
+                    f"steps[{number}].depends_on[{place}]",
+                    f"links too many frames: {count_frames(step.frames)} with {len(dependency.offsets)} offsets, "
+                    f"{task_count(step)} tasks with {task_count(steps[dependency.step])}",
+                    "Depend on the whole step, use larger chunks, or split the job.",
+                )

@@ -44,10 +44,6 @@ MAX_LIMIT_S = 366 * 24 * 3600.0
 MAX_DEPENDENCIES = MAX_STEPS
 MAX_OFFSETS = 64
 MAX_LISTED_TASKS = 4096
-MAX_FRAME_LINKS = 200_000
-"""Frames times offsets of one frame-by-frame dependency: every node works out what each of them waits for."""
-MAX_TASK_PAIRS = 400_000_000
-"""Tasks of both steps multiplied, of one frame-by-frame dependency: a node keeps a bit for each pair."""
 
 _STEP_FIELDS = (
     "name", "app", "params", "frames", "chunk_size", "output_dir", "output_pattern", "depends_on", "run", "tries",
@@ -206,7 +202,10 @@ def _decode_dependency(value: object, at: str, own: Step, earlier: list[Step]) -
             refuse(f"{at}.{name}", f"goes with the kind {needed}, not {kind}")
     if kind is DependencyKind.FRAMES:
         offsets = _distinct(fields.get("offsets", (0,)), f"{at}.offsets", -MAX_FRAME, MAX_FRAME, MAX_OFFSETS)
-        _check_frame_links(own, earlier[index], len(offsets), at)
+        for step in (own, earlier[index]):
+            if not step.frames:
+                problem = f"goes frame by frame, but step {show(step.name)} has no frames"
+                refuse(at, problem, "Depend on the whole step.")
         return Dependency(index, kind, offsets=offsets)
     if kind is DependencyKind.TASKS:
         highest = task_count(earlier[index]) - 1
@@ -223,17 +222,3 @@ def _distinct(value: object, at: str, low: int, high: int, longest: int) -> tupl
     if len(set(numbers)) < len(numbers):
         refuse(at, "names something twice")
     return numbers
-
-
-def _check_frame_links(own: Step, other: Step, offsets: int, at: str) -> None:
-    for step in (own, other):
-        if not step.frames:
-            refuse(at, f"goes frame by frame, but step {show(step.name)} has no frames", "Depend on the whole step.")
-    links = count_frames(own.frames) * offsets
-    if links > MAX_FRAME_LINKS or task_count(own) * task_count(other) > MAX_TASK_PAIRS:
-        refuse(
-            at,
-            f"links too many frames: {count_frames(own.frames)} with {offsets} offsets, {task_count(own)} tasks with "
-            f"{task_count(other)}",
-            "Depend on the whole step, use larger chunks, or split the job.",
-        )

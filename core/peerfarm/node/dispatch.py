@@ -72,7 +72,7 @@ class Dispatch:
             if spec is None or submitter is None:
                 return None
             members = live_members(self._core.farm)
-            candidates = [node for node in self._presence.candidates(spec.version) if node in members]
+            candidates = [node for node in self._presence.candidates(spec.version, submitter) if node in members]
             self._dispatchers[job] = dispatcher_of(job, submitter, candidates)
         return self._dispatchers[job]
 
@@ -155,7 +155,8 @@ class Dispatch:
     def able_workers(self, state: JobState, spec: JobSpec) -> set[NodeId]:
         """Nodes that count as alive and fit some step that has ready tasks or leases."""
         pool = register(state, "pool")
-        views = [self._presence.worker(node) for node in self._presence.candidates(0)]
+        nodes = [self._core.node, *(peer.node for peer in self._presence.alive())]
+        views = [self._presence.worker(node) for node in nodes]
         return {
             view.node
             for view in views

@@ -251,8 +251,8 @@ class Presence:
         for node in linked:
             if not self.peers[node].has_greeted or self._beats % GREET_EVERY_BEATS == 0:
                 self._greet(node)
-        if is_fine and linked and core.effects.rows:
-            core.effects.must_sync = True
+        if is_fine and linked:
+            core.effects.must_sync = True  # the digest tells of rows of earlier turns too
         queue = core.effects.sends if is_fine else core.effects.beats
         queue.extend((node, raw) for node in linked)
 
@@ -301,10 +301,20 @@ class Presence:
         """Members that count as alive, without this node."""
         return [peer for peer in self.peers.values() if counts_as_alive(peer.state)]
 
-    def candidates(self, job_version: int) -> list[NodeId]:
-        """Who may dispatch jobs of that version: this node and every peer that counts as alive and can."""
-        peers = [peer.node for peer in self.alive() if peer.about is None or peer.about.job_version >= job_version]
-        return [self._core.node, *peers] if job_version <= JOB_VERSION else peers
+    def candidates(self, job_version: int, submitter: NodeId) -> list[NodeId]:
+        """Who may dispatch jobs of that version: this node and every peer that counts as alive and can.
+
+        A central server is left out unless the job was submitted to it: who dispatches also publishes, and only a node
+        that renders is sure to see the output folder.
+        """
+        peers = [
+            peer.node
+            for peer in self.alive()
+            if peer.about is None
+            or (peer.about.job_version >= job_version and (peer.about.is_rendering or peer.node == submitter))
+        ]
+        is_able = self._core.settings.is_rendering or self._core.node == submitter
+        return [self._core.node, *peers] if is_able and job_version <= JOB_VERSION else peers
 
     def worker(self, node: NodeId) -> WorkerView | None:
         """A node as a worker; None when nothing is known of it."""

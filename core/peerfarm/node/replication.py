@@ -230,7 +230,7 @@ class Replication:
     def _pull(self, node: NodeId, missing: list[tuple[LogKey, int, int]]) -> None:
         if self._core.disk_error:
             return
-        ranges = []
+        ranges: list[tuple[NodeId, LogId, int, int]] = []
         for key, first, last in missing:
             if len(ranges) == MAX_PULLS:
                 break

@@ -85,6 +85,8 @@ class Submitting:
         }
 
     def _warnings(self, spec: JobSpec) -> list[str]:
+        if self.core.settings.is_rendering and not self.presence.apps:
+            return []  # this start has not found its applications yet: nothing is known
         nodes = [self.core.node, *(peer.node for peer in self.presence.alive())]
         workers = [view for node in nodes if (view := self.presence.worker(node)) is not None]
         warnings = []

@@ -16,7 +16,7 @@ from peerfarm.node.replication import Replication
 from peerfarm.node.work import Work
 from peerfarm.policy.liveness import PeerState
 from peerfarm.protocol.messages import About
-from peerfarm.state.farm import EMPTY_STEP, JobState, StepState, get_record
+from peerfarm.state.farm import EMPTY_STEP, JobState, StepState, get_job, get_record
 from peerfarm.state.join import generation_of
 from peerfarm.state.selectors import (
     StepBits,
@@ -311,7 +311,7 @@ class Views:
         return row
 
     def _spec(self, job: JobId) -> JobSpec | None:
-        state = self._core.farm.jobs[hash(job) % len(self._core.farm.jobs)].get(job)
+        state = get_job(self._core.farm, job)
         return spec_of(state) if state is not None else None
 
     def _frames(self, spec: JobSpec | None, number: int, task: int) -> str:

@@ -24,6 +24,7 @@ from peerfarm.node.fitness import unfit_reason
 from peerfarm.node.jobindex import JobIndex
 from peerfarm.node.presence import Presence
 from peerfarm.policy.eligible import left_off
+from peerfarm.policy.inputs import inputs_of
 from peerfarm.policy.liveness import PeerState
 from peerfarm.protocol.messages import LeaseAsk, LeaseRefused, LeaseWithdrawn, RunningAttempt
 from peerfarm.state.actions import Action, TaskFailed, TaskLeased, TaskRendered, TaskReturned
@@ -197,9 +198,11 @@ class Work:
             self._return(attempt.lease, attempt.job, attempt.step, attempt.task, "unknown-job")
             return
         attempt.is_started = True
-        self.core.effects.starts.append(StartRender(slot.number, self._render_task(attempt, spec)))
+        self.core.effects.must_sync = True  # no start before its lease is in the own store
+        assert state is not None
+        self.core.effects.starts.append(StartRender(slot.number, self._render_task(attempt, state, spec)))
 
-    def _render_task(self, attempt: Attempt, spec: JobSpec) -> RenderTask:
+    def _render_task(self, attempt: Attempt, state: JobState, spec: JobSpec) -> RenderTask:
         step = spec.steps[attempt.step]
         return RenderTask(
             attempt=attempt_label(attempt.lease),
@@ -217,6 +220,7 @@ class Work:
             time_limit_s=step.time_limit_s,
             stall_limit_s=step.stall_limit_s,
             worker_name=self.core.settings.name,
+            inputs=inputs_of(state, spec, attempt.step, attempt.task),
         )
 
     def _stop_pointless(self, jobs: dict[JobId, None]) -> None:

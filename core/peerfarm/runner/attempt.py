@@ -24,6 +24,7 @@ from peerfarm.runner.attemptlog import AttemptLog
 from peerfarm.runner.failures import AttemptError, Stopped, explain
 from peerfarm.runner.frames import FramesPlace, free_bytes, prepare, verify
 from peerfarm.runner.header import Ending
+from peerfarm.runner.inputs import lay_out
 from peerfarm.runner.paths import check_path, is_label, name_fault
 from peerfarm.runner.process import Process
 from peerfarm.runner.watch import Order, Watch
@@ -142,7 +143,8 @@ class Attempt:
             note = {"job": task.job, "frames": str(self._frames.path)}
             (self._directory / FRAMES_NOTE).write_text(json.dumps(note), "utf-8")
         frames = str(self._frames.path) if self._frames else ""
-        command = self._app.build(self._capability, task, Places(str(self._work), frames, ""))
+        inputs = lay_out(task, self._work, roots) if task.inputs else ""
+        command = self._app.build(self._capability, task, Places(str(self._work), frames, inputs))
         for name, text in command.files.items():
             if fault := name_fault(name):
                 raise AttemptError(FailReason.INTERNAL, f"the app {task.app} wants a file {name!r}, which {fault}")

@@ -87,6 +87,13 @@ def test_ranges_that_interleave_beyond_reason_are_refused() -> None:
         parse_frames(text)
 
 
+def test_ranges_that_lie_in_each_others_gaps_are_bounded_too() -> None:
+    text = ",".join(f"{first}-{first + 600 * 20}x600" for first in range(600))
+    with pytest.raises(InvalidFrames, match="overlap or interleave too much"):
+        parse_frames(text)
+    assert count_frames(parse_frames("1-91x10,2-92x10,5-95x10")) == 30
+
+
 def test_holes_that_would_leave_a_million_pieces_are_refused() -> None:
     with pytest.raises(InvalidFrames, match="overlap or interleave too much"):
         parse_frames("1-3000000x3,1-3000000")

@@ -211,6 +211,12 @@ def test_a_flood_of_values_is_refused() -> None:
     assert "more than 20000 values" in refusal("app: ocean\nlist: [" + "1," * 30_000 + "]")
 
 
+def test_a_job_that_cannot_be_sent_around_is_refused_at_submission() -> None:
+    steps = [{"app": "ocean", "note": "x" * 9000} for _ in range(7)]
+    with pytest.raises(InvalidJob, match="at most 60000 can be sent around"):
+        job_from_mapping({"steps": steps}, user="ada", submitted_ms=0)
+
+
 def test_a_parameter_given_twice_is_refused() -> None:
     assert refusal("app: ocean\nseed: 1\nparams: {seed: 2}").endswith(
         "params.seed is given twice: in params and beside it"

@@ -130,6 +130,7 @@ STEP_FAULTS = [
     ("params", {"a": b"x"}, "params.a must be text, a number"),
     ("params", {"a": {"b": [0, 2**63]}}, r"params.a.b\[1\] must be a whole number"),
     ("params", {"a": "x\0y"}, "params.a holds a NUL"),
+    ("params", {"a": "\ud800"}, "params.a holds a NUL or half a character"),
     ("params", {5: "x"}, "params has the key 5"),
     ("params", {"a": [[[[[[[[[1]]]]]]]]]}, r"params.a.* is nested deeper"),
     ("params", {"a": list(range(5001))}, "params.a.* is one value too many"),
@@ -205,6 +206,16 @@ def test_frame_by_frame_waiting_is_bounded() -> None:
         {"name": "t", "app": "ocean", "frames": [1, 100_000, 1], "chunk_size": 50, "depends_on": [link]}
     )
     with pytest.raises(InvalidJob, match=r"^steps\[1\]\.depends_on\[0\] links too many frames"):
+        decode_spec(job)
+
+
+def test_many_small_links_count_together() -> None:
+    job = one_step(frames=[1, 50_000, 1], chunk_size=500)
+    link = {"step": 0, "kind": "frames"}
+    job["steps"].append(job["steps"][0] | {"name": "t", "depends_on": [link] * 4})
+    assert len(decode_spec(job).steps[1].depends_on) == 4
+    job["steps"].append(job["steps"][0] | {"name": "u", "depends_on": [link]})
+    with pytest.raises(InvalidJob, match=r"^steps\[2\]\.depends_on\[0\] links too many frames"):
         decode_spec(job)
 
 

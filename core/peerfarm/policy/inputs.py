@@ -1,0 +1,37 @@
+"""What an attempt finds of the steps that it depends on: their canonical frames, as far as they are done."""
+
+from __future__ import annotations
+
+from peerfarm.model.frames import task_count, task_frames, task_of_frame
+from peerfarm.model.ids import attempt_label
+from peerfarm.model.job import Dependency, DependencyKind, JobSpec
+from peerfarm.model.render import StepInput
+from peerfarm.state.farm import EMPTY_STEP, JobState
+from peerfarm.state.selectors import canonical
+
+
+def inputs_of(state: JobState, spec: JobSpec, number: int, task: int) -> tuple[StepInput, ...]:
+    """The attempts whose frames this task may read, ordered by step and task; only what it depends on."""
+    inputs = []
+    for dependency in spec.steps[number].depends_on:
+        other = spec.steps[dependency.step]
+        if not other.output_dir:
+            continue
+        step = state.steps.get(dependency.step, EMPTY_STEP)
+        for needed in _needed(spec, number, task, dependency):
+            attempt = canonical(step, needed)
+            if attempt is not None:
+                names = tuple(frame[0] for frame in attempt[2][1])
+                inputs.append(StepInput(other.name, other.output_dir, attempt_label(attempt[0]), names))
+    return tuple(inputs)
+
+
+def _needed(spec: JobSpec, number: int, task: int, dependency: Dependency) -> list[int]:
+    other = spec.steps[dependency.step]
+    if dependency.kind is DependencyKind.STEP:
+        return list(range(task_count(other)))
+    if dependency.kind is DependencyKind.TASKS:
+        return [needed for needed in dependency.tasks if needed < task_count(other)]
+    frames = task_frames(spec.steps[number], task)
+    found = {task_of_frame(other, frame + offset) for frame in frames for offset in dependency.offsets}
+    return sorted(needed for needed in found if needed is not None)

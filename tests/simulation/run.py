@@ -1,0 +1,59 @@
+"""Runs simulated farms: `run.py --seeds 500 --first 1`, `--seeds 1 --first 7 --trace`, `--mutations`, `--scenarios`."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "core")]
+
+import sim_table  # noqa: E402 - the folders above come first
+from sim_mutations import run_mutations  # noqa: E402
+from sim_runs import Outcome, run_seed  # noqa: E402
+from sim_scenarios import run_scenarios  # noqa: E402
+
+CHUNK = 20
+
+
+def main() -> int:
+    """The command line; 0 when everything held."""
+    parser = argparse.ArgumentParser(description="Simulated farms with faults, on a virtual clock.")
+    parser.add_argument("--seeds", type=int, default=100, help="how many runs")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--trace", action="store_true", help="print what happens")
+    parser.add_argument("--mutations", action="store_true", help="break each rule and see that a property notices")
+    parser.add_argument("--scenarios", action="store_true", help="only the scenarios")
+    parser.add_argument("--jobs", type=int, default=0, help="processes; 0: two when there is much to do")
+    chosen = parser.parse_args()
+    if chosen.mutations:
+        return sim_table.print_mutations(run_mutations())
+    begun_s = time.perf_counter()
+    outcomes = list(run_scenarios(is_traced=chosen.trace)) if chosen.scenarios or chosen.seeds >= 100 else []
+    if not chosen.scenarios:
+        seeds = range(chosen.first, chosen.first + chosen.seeds)
+        processes = chosen.jobs or (2 if chosen.seeds >= 4 * CHUNK and (os.cpu_count() or 1) > 1 else 1)
+        for outcome in _run(seeds, 1 if chosen.trace else processes, is_traced=chosen.trace):
+            outcomes.append(outcome)
+            if outcome.failure:
+                sim_table.print_failure(outcome)
+    is_whole = chosen.seeds >= 300 and not chosen.scenarios
+    return sim_table.print_all(outcomes, time.perf_counter() - begun_s, is_whole=is_whole)
+
+
+def _run(seeds: Iterable[int], processes: int, *, is_traced: bool) -> Iterator[Outcome]:
+    if processes == 1:
+        for seed in seeds:
+            yield run_seed(seed, is_traced=is_traced)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap(run_seed, seeds, chunksize=CHUNK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

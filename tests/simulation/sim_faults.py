@@ -1,0 +1,504 @@
+"""Everything that goes wrong, each under its name; a run draws some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+from peerfarm.errors import PeerProtocolError
+from peerfarm.model.ids import LogId, NodeId
+from peerfarm.node import inputs as i
+from peerfarm.protocol.messages import decode_message
+from peerfarm.state.actions import decode_action
+from peerfarm.state.farm import all_jobs
+from peerfarm.state.selectors import open_leases, spec_of
+from peerfarm.store import MemoryDisk
+from sim_network import Trouble
+from sim_node import SimNode
+from sim_world import World
+
+Fault = Callable[[World, float], None]
+"""(the world, seconds that a lasting one lasts)."""
+
+
+def _some(world: World, count: int = 1) -> list[SimNode]:
+    """Running members, at random."""
+    up = world.up()
+    return world.rng.sample(up, min(count, len(up)))
+
+
+def _busy(world: World) -> SimNode | None:
+    up = [shell for shell in world.up() if shell.renderer.running] or world.up()
+    return world.rng.choice(up) if up else None
+
+
+def _links(world: World, make: Callable[[], Trouble], name: str, last_s: float) -> None:
+    pairs = [(one.id, other.id) for one in world.up() for other in world.up() if one is not other]
+    chosen = world.rng.sample(pairs, min(len(pairs), world.rng.randint(1, 6)))
+    for key in chosen:
+        world.network.trouble[key] = make()
+    world.fire(name, f"on {len(chosen)} ways")
+    world.after(last_s, _end_trouble, world, chosen)
+
+
+def _end_trouble(world: World, pairs: list[tuple[NodeId, NodeId]]) -> None:
+    for key in pairs:
+        world.network.trouble.pop(key, None)
+        world.impair(key)
+
+
+def delay(world: World, last_s: float) -> None:
+    _links(world, lambda: Trouble(delay_s=world.rng.uniform(0.05, 2.0)), "messages delayed", last_s)
+
+
+def drop(world: World, last_s: float) -> None:
+    _links(world, lambda: Trouble(drop=world.rng.uniform(0.05, 0.6)), "messages lost", last_s)
+
+
+def duplicate(world: World, last_s: float) -> None:
+    _links(world, lambda: Trouble(duplicate=world.rng.uniform(0.1, 0.9)), "messages doubled", last_s)
+
+
+def reorder(world: World, last_s: float) -> None:
+    _links(world, lambda: Trouble(reorder=world.rng.uniform(0.1, 0.7)), "messages out of order", last_s)
+
+
+def slow_peer(world: World, last_s: float) -> None:
+    """Everything to one node takes its time."""
+    for slow in _some(world):
+        for other in world.up():
+            if other is not slow:
+                world.network.trouble[other.id, slow.id] = Trouble(bytes_per_s=world.rng.uniform(200, 3000))
+        world.fire("a slow peer", slow.name)
+        pairs = [key for key in world.network.trouble if key[1] == slow.id]
+        world.after(last_s, _end_trouble, world, pairs)
+
+
+def _cut(world: World, pairs: list[tuple[SimNode, SimNode]], name: str, last_s: float) -> None:
+    keys = [(one.id, other.id) for one, other in pairs]
+    for key in keys:
+        world.network.block(*key)
+    world.fire(name, ", ".join(f"{one.name}>{other.name}" for one, other in pairs))
+    world.after(last_s, _mend, world, keys)
+
+
+def _mend(world: World, keys: list[tuple[NodeId, NodeId]]) -> None:
+    for key in keys:
+        world.network.blocked.pop(key, None)
+        world.impair(key)
+    world.network.look()
+
+
+def halves(world: World, last_s: float) -> None:
+    """Two halves that do not hear each other."""
+    up = _some(world, 99)
+    left, right = up[: len(up) // 2], up[len(up) // 2 :]
+    pairs = [(one, other) for one in left for other in right]
+    _cut(world, pairs + [(other, one) for one, other in pairs], "partition into halves", last_s)
+
+
+def ring(world: World, last_s: float) -> None:
+    """Everybody hears only two others."""
+    up = _some(world, 99)
+    near = {(place, (place + step) % len(up)) for place in range(len(up)) for step in (1, -1)}
+    places = [(a, b) for a in range(len(up)) for b in range(len(up)) if a != b and (a, b) not in near]
+    if places:
+        _cut(world, [(up[a], up[b]) for a, b in places], "partition into a ring", last_s)
+
+
+def bridge(world: World, last_s: float) -> None:
+    """Two halves with one node that hears both."""
+    _middle, *rest = _some(world, 99) or [None]
+    left, right = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+    pairs = [(one, other) for one in left for other in right if one is not None and other is not None]
+    if pairs:
+        _cut(world, pairs + [(other, one) for one, other in pairs], "partition with a bridge", last_s)
+
+
+def one_way(world: World, last_s: float) -> None:
+    """One node is heard and hears nothing, or the other way round."""
+    up = _some(world, 99)
+    if len(up) > 1:
+        others = up[1 : world.rng.randint(2, len(up))]
+        pairs = [(up[0], other) for other in others]
+        if world.rng.random() < 0.5:
+            pairs = [(other, one) for one, other in pairs]
+        _cut(world, pairs, "partition one way", last_s)
+
+
+def lost_grant(world: World, last_s: float) -> None:
+    """The next lease for some worker never arrives, though everything else does."""
+    workers = [shell for shell in world.up() if shell.settings.is_rendering]
+    if workers:
+        shell = world.rng.choice(workers)
+        world.network.lose_grant_to = shell.id
+        world.impair(shell.id)
+        world.fire("a lost grant", shell.name)
+
+
+def _reboot(shell: SimNode) -> None:
+    if shell.is_in_farm:
+        shell.boot()
+
+
+def kill(world: World, last_s: float) -> None:
+    """A node's process is killed, and comes back."""
+    shell = _busy(world)
+    if shell is not None:
+        world.fire("a node killed", shell.name)
+        shell.crash()
+        world.after(world.rng.choice((0.2, 2.0, last_s)), _reboot, shell)
+
+
+def kill_submitter(world: World, last_s: float) -> None:
+    """The node that took a job is killed."""
+    for note in world.jobs.values():
+        shell = world.nodes[note.submitter]
+        if shell.node is not None:
+            world.fire("a submitter killed", shell.name)
+            shell.crash(is_power=world.rng.random() < 0.5)
+            world.after(last_s, _reboot, shell)
+            return
+
+
+def power_before_commit(world: World, last_s: float) -> None:
+    """Power goes while a commit is under way: nothing of it is kept."""
+    shell = _busy(world)
+    if shell is not None:
+        shell.cut_power = "before commit"
+        world.after(last_s, _reboot, shell)
+
+
+def power_before_sending(world: World, last_s: float) -> None:
+    """Power goes between a commit and what follows from it."""
+    shell = _busy(world)
+    if shell is not None:
+        shell.cut_power = "before sending"
+        world.after(world.rng.choice((0.5, last_s)), _reboot, shell)
+
+
+def power(world: World, last_s: float) -> None:
+    """A machine is switched off, and nobody is told."""
+    shell = _busy(world)
+    if shell is not None:
+        world.fire("a machine switched off", shell.name)
+        shell.crash(is_power=True)
+        world.after(last_s, _reboot, shell)
+
+
+def dead_for_good(world: World, last_s: float) -> None:
+    """A machine never comes back; one that renders stays."""
+    up = [shell for shell in world.up() if not shell.is_kept]
+    if len(up) > 1 and len(world.up()) > 2:
+        shell = world.rng.choice(up)
+        world.fire("a machine lost for good", shell.name)
+        shell.crash(is_power=world.rng.random() < 0.5)
+        shell.is_in_farm = False
+        world.lost_disks[shell.id] = None
+
+
+def pause(world: World, last_s: float) -> None:
+    """A node stands still for a minute, as a stopped process does."""
+    for shell in _some(world):
+        world.fire("a node paused", shell.name)
+        shell.pause(world.rng.choice((4.0, 12.0, 60.0)), is_suspended=False)
+
+
+def clock_suspend(world: World, last_s: float) -> None:
+    """A machine sleeps: its monotonic clock and its renderers stand still with it."""
+    for shell in _some(world):
+        world.fire("clock stands still", shell.name)
+        shell.pause(world.rng.choice((6.0, 20.0, 60.0)), is_suspended=True)
+
+
+def clock_jump(world: World, last_s: float) -> None:
+    """The wall clock is set, by years."""
+    for shell in _some(world, 3):
+        world.fire("clock jumps", shell.name)
+        shell.jump_wall_clock(int(world.rng.uniform(-1e12, 1e12)))
+
+
+def old_image(world: World, last_s: float) -> None:
+    """A machine is put back as it was a while ago."""
+    for shell in _some(world):
+        world.after(last_s / 2, _put_back, world, shell, shell.disk.image(), last_s)
+
+
+def _put_back(world: World, shell: SimNode, image: Any, last_s: float) -> None:
+    if shell.is_in_farm:
+        world.fire("an old disk image put back", shell.name)
+        shell.crash(is_power=True)
+        shell.disk.restore(image)
+        shell.disk._seen.is_clean = False  # the real mark of a clean close does not fit a file that was put back
+        world.watch.rolled_back(shell)
+        world.after(world.rng.choice((0.5, last_s)), _reboot, shell)
+
+
+def disk_lost(world: World, last_s: float) -> None:
+    """A machine comes back with an empty disk and joins anew, with the key that it had."""
+    if len(world.lost_disks) >= 2:
+        return
+    world.note_holders()
+    for shell in _some(world):
+        others = [other for other in world.up() if other is not shell]
+        if others:
+            world.fire("a disk lost", shell.name)
+            shell.crash(is_power=True)
+            shell.disk = MemoryDisk()
+            world.watch.rolled_back(shell)
+            world.after(1.0, _reboot, shell)
+            world.after(1.5, _join_anew, world, shell)
+
+
+def _join_anew(world: World, shell: SimNode) -> None:
+    others = [
+        other
+        for other in world.up()
+        if other is not shell and other.node is not None and other.node.core.farm.created is not None
+    ]
+    if shell.is_in_farm and others and shell.node is not None and shell.node.core.farm_id is None:
+        world.join(shell, world.rng.choice(others), is_repeated=False)
+    if shell.is_in_farm and (shell.node is None or shell.node.core.farm.created is None):
+        world.after(4.0, _join_anew, world, shell)
+
+
+def disk_full(world: World, last_s: float) -> None:
+    """There is no room on a disk for a while."""
+    for shell in _some(world):
+        world.fire("a disk full", shell.name)
+        shell.disk.full = True
+        world.after(last_s, _make_room, world, shell)
+
+
+def _make_room(world: World, shell: SimNode) -> None:
+    shell.disk.full = False
+    world.impair(shell.id)
+
+
+def lag(world: World, last_s: float) -> None:
+    """A render takes all the processors: the loop turns late."""
+    for shell in _some(world, 2):
+        world.fire("a loop lags", shell.name)
+        shell.lag_s = world.rng.uniform(0.3, 2.5)
+        world.after(last_s, _end_lag, world, shell)
+
+
+def _end_lag(world: World, shell: SimNode) -> None:
+    shell.lag_s = 0.0
+
+
+def servers_dead(world: World, last_s: float) -> None:
+    """Every central server ends at once."""
+    servers = [shell for shell in world.up() if not shell.settings.is_rendering]
+    if servers and len(servers) < len(world.up()):
+        world.fire("all central servers dead", str(len(servers)))
+        for shell in servers:
+            shell.crash()
+            if world.rng.random() < 0.5 and not shell.is_kept:
+                shell.is_in_farm = False
+                world.lost_disks[shell.id] = None
+            else:
+                world.after(last_s, _reboot, shell)
+
+
+def restart(world: World, last_s: float) -> None:
+    """A node is stopped in order and started again."""
+    for shell in _some(world):
+        world.fire("a node restarted in order", shell.name)
+        world.impair(shell.id)
+        shell.stop()
+        world.after(world.rng.uniform(1.0, last_s), _reboot, shell)
+
+
+def storage_refuses(world: World, last_s: float) -> None:
+    """The output folder cannot be written for a while."""
+    world.fire("the output folder refuses")
+    world.storage.is_refusing = True
+    world.after(last_s, setattr, world.storage, "is_refusing", False)
+
+
+def remove_racing_lease(world: World, last_s: float) -> None:
+    """A member is removed while it renders."""
+    up = [shell for shell in world.up() if not shell.is_kept]
+    busy = [shell for shell in up if shell.renderer.running]
+    if busy and len(world.up()) > 2:
+        shell = world.rng.choice(busy)
+        other = next(other for other in world.up() if other is not shell)
+
+        def removed(answer: Any) -> None:
+            if isinstance(answer, dict):
+                world.fire("removal racing a lease", shell.name)
+                shell.is_in_farm = False
+                world.removed[shell.id] = None
+                world.lost_disks[shell.id] = None
+
+        world.call(other, removed, "remove", node=shell.id)
+
+
+def cancel_racing_done(world: World, last_s: float) -> None:
+    """Tasks are cancelled at the very moment in which they become done."""
+    jobs = [job for job in world.jobs if any(job == r.task.job for s in world.up() for r in s.renderer.running.values())]
+    for shell in _some(world):
+        if jobs:
+            world.fire("cancel racing done")
+            world.call(shell, None, "cancel", job=world.rng.choice(jobs))
+
+
+def lease_asked_twice(world: World, last_s: float) -> None:
+    """Work is taken away: a lease is given up by whoever holds it, by stopping and starting that node at once."""
+    for shell in world.up():
+        if shell.renderer.running:
+            world.fire("a worker restarted at once", shell.name)
+            shell.crash()
+            shell.boot()
+            return
+
+
+def hostile_member(world: World, last_s: float) -> None:
+    """A member, or a stranger, sends malformed bytes."""
+    for shell in _some(world):
+        assert shell.node is not None
+        peers = sorted(shell.node.presence.peers)
+        if not peers:
+            continue
+        source = world.rng.choice([*peers, NodeId(world.mint(16))])
+        data = _malformed(world)
+        if data is None:
+            continue
+        world.fire("malformed bytes", f"{len(data)} to {shell.name}")
+        core = shell.node.core
+        before = (core.farm, dict(core.book.vector))
+        shell.node.handle(i.Received(source, data), shell.mono_s())
+        is_same = core.farm is before[0] and core.book.vector == before[1]
+        world.check("P12", is_same, f"{shell.name} changed its state by malformed bytes")
+        world.impair(shell.id, source)
+        shell.take(i.Load(5))
+
+
+def stranger(world: World, last_s: float) -> None:
+    """Somebody who is no member says what a member said before, word by word."""
+    for shell in _some(world):
+        assert shell.node is not None
+        raws = list(world.watch.raws.values())
+        data = msgpack.packb((5, tuple(world.rng.sample(raws, min(3, len(raws))))))
+        core = shell.node.core
+        before = (core.farm, dict(core.book.vector))
+        shell.node.handle(i.Received(NodeId(world.mint(16)), data), shell.mono_s())
+        world.fire("a stranger's replay")
+        world.check("P12", core.farm is before[0] and core.book.vector == before[1], "a stranger changed the state")
+
+
+def _malformed(world: World) -> bytes | None:
+    rng = world.rng
+    raws = list(world.watch.raws.values())
+    good = msgpack.packb((5, tuple(rng.sample(raws, min(3, len(raws))))))
+    kind = rng.randrange(5)
+    if kind == 0:
+        data = rng.randbytes(rng.randint(1, 200))
+    elif kind == 1:
+        data = good[: rng.randint(1, len(good) - 1)]
+    elif kind == 2:
+        data = good + b"\x00"
+    elif kind == 3:
+        data = b"\x92\x05\xc6\x7f\xff\xff\xff" + bytes(1 << 20)
+    else:
+        data = msgpack.packb((5, (raws[0] + b"\xc1",)))
+        return bytes(data)
+    try:
+        decode_message(data)
+    except PeerProtocolError:
+        return data
+    return None
+
+
+def later_version(world: World, last_s: float) -> None:
+    """A member of a later version records what nobody here knows."""
+    for shell in _some(world):
+        core = shell.node.core if shell.node is not None else None
+        if core is None or core.farm_id is None or core.disk_error or core.own_log is None:
+            continue
+        world.fire("an unknown action", shell.name)
+        seq = core.book.seq_of((core.node, core.own_log)) + 1
+        core.lamport += 1
+        action_id = (core.node, LogId(core.own_log), seq)
+        raw = msgpack.packb((1, core.farm_id, *action_id, core.lamport, 0, "job/praised", (1, 2)))
+        world.watch.raws[action_id] = raw
+        action = decode_action(raw)
+        core.book.offer(action)
+        core.effects.rows.append((*action_id, raw))
+        core.effects.must_sync = True
+        core.relay(action)
+        shell.take(i.Load(5))
+
+
+def ask_things(world: World, last_s: float) -> None:
+    """People pause, resume, retry, reprioritise, look at and delete jobs, anywhere."""
+    for shell in _some(world, 2):
+        assert shell.node is not None
+        for job, state in list(all_jobs(shell.node.core.farm)):
+            if spec_of(state) is None:
+                continue
+            method = world.rng.choice(("pause", "resume", "retry", "priority", "retry tasks", "job", "log"))
+            world.fire(f"asked to {method}")
+            if method == "priority":
+                world.call(shell, None, "priority", job=job, priority=world.rng.randrange(100))
+            elif method == "retry tasks":
+                world.call(shell, None, "retry", job=job, tasks="0-1")
+            else:
+                world.call(shell, None, method, job=job)
+
+
+def end_jobs(world: World, last_s: float) -> None:
+    """People delete or archive jobs; those that are not over refuse."""
+    for shell in _some(world):
+        for job in list(world.jobs):
+            method = world.rng.choice(("delete", "archive"))
+
+            def done(answer: Any, method: str = method) -> None:
+                if isinstance(answer, dict):
+                    world.fire(f"{method}d" if method == "archive" else "deleted")
+
+            world.call(shell, done, method, job=job)
+
+
+def stuck_renderer(world: World, last_s: float) -> None:
+    """A runner stops telling anything; only the dispatcher's stall limit helps."""
+    busy = [shell for shell in world.up() if shell.renderer.running]
+    if busy and len([shell for shell in world.up() if shell.settings.is_rendering]) > 1:
+        shell = world.rng.choice(busy)
+        world.fire("a runner stuck", shell.name)
+        shell.renderer.is_stuck = True
+        world.after(90.0, _unstick, shell)
+
+
+def _unstick(shell: SimNode) -> None:
+    shell.crash()
+    _reboot(shell)
+
+
+def newcomer(world: World, last_s: float) -> None:
+    """A machine joins while the farm works."""
+    inviters = [shell for shell in world.up() if shell.node is not None and shell.node.core.farm.created is not None]
+    if inviters and len(world.nodes) < 8:
+        world.fire("a newcomer")
+        shell = world.add(f"n{len(world.nodes)}", slots=world.rng.randint(1, 2))
+        world.join(shell, world.rng.choice(inviters))
+
+
+def leases_open(world: World) -> int:
+    """How many leases the first node holds for open."""
+    node = world.up()[0].node
+    assert node is not None
+    return sum(1 for job, state in all_jobs(node.core.farm) for _ in open_leases(job, state))
+
+
+FAULTS: tuple[Fault, ...] = (
+    delay, drop, duplicate, reorder, slow_peer, halves, ring, bridge, one_way, lost_grant, kill, kill_submitter,
+    power_before_commit, power_before_sending, power, dead_for_good, pause, clock_suspend, clock_jump, old_image,
+    disk_lost, disk_full, lag, servers_dead, restart, storage_refuses, remove_racing_lease, cancel_racing_done,
+    lease_asked_twice, hostile_member, stranger, later_version, ask_things, end_jobs, newcomer,
+)  # fmt: skip
+RARE: tuple[Fault, ...] = (stuck_renderer,)
+"""Drawn seldom, for they make a run long."""

@@ -1,0 +1,1 @@
+def run_scenarios(*, is_traced=False): return iter(())
