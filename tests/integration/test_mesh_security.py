@@ -27,6 +27,15 @@ def outsider() -> Iterator[Outsider]:
     outsider.close()
 
 
+CUT = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+"""Which of them libzmq tells depends on how far the handshake came before the other side closed."""
+
+
 class Outsider:
     """Bare ZeroMQ sockets, as a program of somebody else's would use them."""
 
@@ -40,7 +49,7 @@ class Outsider:
         """A connection with a member's real keys, or none, and whatever routing id it likes."""
         raw = self.context.socket(zmq.DEALER)
         self.sockets.append(raw)
-        self.monitors.append(raw.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED))
+        self.monitors.append(raw.get_monitor_socket(CUT | zmq.EVENT_HANDSHAKE_SUCCEEDED))
         self.seen.append([])
         if routing_id:
             raw.setsockopt(zmq.ROUTING_ID, routing_id)
@@ -53,7 +62,7 @@ class Outsider:
 
     def all_were_cut(self) -> bool:
         """Whether every connection was closed by the other side at least once."""
-        return all(zmq.EVENT_DISCONNECTED in seen for seen in self._watch())
+        return all(any(event & CUT for event in seen) for seen in self._watch())
 
     def shook_hands(self) -> bool:
         """Whether every connection was let in."""

@@ -39,6 +39,8 @@ class Link:
     epoch: int
     last_s: dict[NodeId, float] = field(default_factory=dict)
     """By receiver: when what was sent last arrives."""
+    lives: dict[NodeId, int] = field(default_factory=dict)
+    """Which start of each end's node it belongs to."""
     under_way: dict[NodeId, int] = field(default_factory=dict)
     is_dying: bool = False
 
@@ -95,17 +97,18 @@ class Network:
 
     def _connect(self, one: SimNode, other: SimNode) -> None:
         self._epoch += 1
-        self.links[pair(one.id, other.id)] = Link(self._epoch)
+        self.links[pair(one.id, other.id)] = Link(self._epoch, lives={one.id: one.life, other.id: other.life})
         one.take(i.LinkUp(other.id))
         other.take(i.LinkUp(one.id))
 
     def close(self, one: NodeId, other: NodeId) -> None:
         """A connection ends; both ends notice at once."""
-        if self.links.pop(pair(one, other), None) is None:
+        link = self.links.pop(pair(one, other), None)
+        if link is None:
             return
         for node, peer in ((one, other), (other, one)):
             shell = self._world.nodes[node]
-            if shell.node is not None:
+            if shell.node is not None and shell.life == link.lives[node]:
                 shell.take(i.LinkDown(peer))
         self.look()
 
@@ -122,10 +125,15 @@ class Network:
             return
         nodes = (self._world.nodes[one], self._world.nodes[other])
         is_cut = (one, other) in self.blocked or (other, one) in self.blocked
-        if is_cut or any(node.node is None or node.is_paused for node in nodes):
+        if is_cut or any(not node.is_awake(link.lives[node.id]) for node in nodes):
             self.close(one, other)
         else:
             link.is_dying = False
+
+    def rebooted(self, node: NodeId) -> None:
+        """Its kernel knows nothing of former connections, and says so to whoever sends over them."""
+        for key in [key for key in self.links if node in key]:
+            self._world.after(self._world.rng.uniform(0.05, 1.5), self._close_epoch, *key, self.links[key].epoch)
 
     def close_all(self, node: NodeId) -> None:
         """A node's process ended: its peers are told by their kernels."""
@@ -160,7 +168,7 @@ class Network:
         """Send; it may arrive."""
         world = self._world
         link = self.links.get(pair(source.id, target))
-        if link is None:
+        if link is None or link.lives[source.id] != source.life:
             return
         self.messages += 1
         self.size_bytes += len(data)
@@ -202,6 +210,6 @@ class Network:
         if self.links.get(pair(source, target)) is not link or (source, target) in self.blocked:
             return
         node = self._world.nodes[target]
-        if node.node is not None:
+        if node.node is not None and node.life == link.lives[target]:
             self._world.stir(data)
             node.take(i.Received(source, data))

@@ -116,7 +116,12 @@ class SimNode:
         self.take(FOUND)
         self._next_tick_s = self._timer_s = self.world.now_s
         world.after(0.0, self._timer, self.life)
+        world.network.rebooted(self.id)
         world.network.look()
+
+    def is_awake(self, life: int) -> bool:
+        """Whether that start of its node still runs, and is not paused."""
+        return self.node is not None and self.life == life and not self.is_paused
 
     def crash(self, *, is_power: bool = False) -> None:
         """The process is killed, or the machine loses its power and tells nobody."""
@@ -229,8 +234,8 @@ class SimNode:
         if effects.is_over:
             self.world.after(0.05, self._close, self.life)
         if self.cut_power and effects.must_sync:
-            self.world.fire(f"power lost {self.cut_power}", self.name)
             if self.cut_power == "before commit":
+                self.world.fire("power lost before commit", self.name)
                 raise PowerCut
         had_error = bool(ledger.error)
         ledger.take(effects, mono_s)
@@ -248,6 +253,7 @@ class SimNode:
     def _release(self, effects: Effects) -> None:
         world = self.world
         if self.cut_power == "before sending" and effects.rows:
+            world.fire("power lost before sending", self.name)
             raise PowerCut
         for node, raw in effects.sends:
             world.watch.sends(self, node, raw)

@@ -217,6 +217,8 @@ class Watch:
         self.charges.declared(shell.id, peer)
         if state is not PeerState.DEAD or shell.node is None or peer not in shell.node.presence.peers:
             return
+        if shell.id in world.removed or peer in world.removed:
+            return
         since_s = min(world.since_trouble_s(node) for node in (shell.id, peer, (shell.id, peer)))
         is_right = since_s < EXCUSE_S and not world.plan.is_calm
         world.check("P10", is_right, f"{shell.name} holds {name} for dead, and nothing is wrong with either")

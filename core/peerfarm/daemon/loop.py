@@ -226,6 +226,12 @@ class Loop:
             self._mesh.send(node, raw)
         for node in effects.hang_ups:
             self._dialling.punish(node, now_s)
+        if not self._ledger.error:
+            # The slot's thread starts the process while this one waits for the disk.
+            for start in effects.starts:
+                if start.is_lease_durable:
+                    self._start(start.slot, start.task)
+            effects.starts = [start for start in effects.starts if not start.is_lease_durable]
         if effects.is_over and self._goodbye_s is None:
             self._goodbye_s = now_s + GOODBYE_S
 

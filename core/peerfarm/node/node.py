@@ -124,7 +124,6 @@ class Node:
         self.core.refresh(self.core.farm)
         self.replication.need_all_comparisons()
         self.index.freshen()
-        self.work.find_own_leases()
 
     # One turn
 

@@ -9,9 +9,9 @@ from peerfarm.model.job import FilesMode
 from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
 from peerfarm.node.core import Core
 from peerfarm.node.dispatch import Dispatch
-from peerfarm.state.actions import MAX_GENERATION, TasksPublished, TasksRetried
-from peerfarm.state.farm import EMPTY_STEP, JobState, get_job
-from peerfarm.state.join import generation_of, ranges_of
+from peerfarm.state.actions import MAX_GENERATION, Action, TaskRendered, TasksPublished, TasksRetried
+from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, get_job
+from peerfarm.state.join import bits_of, generation_of, ranges_of
 from peerfarm.state.selectors import canonical, full_mask, spec_of, tasks_in, unpublished_bits
 
 MAX_UNDER_WAY = 8
@@ -37,6 +37,18 @@ class Publishing:
     _again_s: dict[JobId, float] = field(default_factory=dict)
     _next_mark_s: float = 0.0
     errors: dict[JobId, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.core.observers.append(self._on_action)
+
+    def _on_action(self, action: Action, _before: Farm) -> None:
+        """Another node published, or gave another result: what stands under the final names is to be looked at."""
+        body = action.body
+        if isinstance(body, TaskRendered):
+            self._published.pop((body.job, body.step, body.task), None)
+        elif isinstance(body, TasksPublished) and action.node != self.core.node:
+            for task in tasks_in(bits_of(body.ranges)):
+                self._published.pop((body.job, body.step, task), None)
 
     def on_job_changed(self, job: JobId, state: JobState | None) -> None:
         """A job may have something to publish."""
@@ -143,7 +155,8 @@ class Publishing:
         return bool(self._marks)
 
     def on_dispatcher_changed(self) -> None:
-        """Jobs may have become this node's to publish."""
+        """Jobs may have become this node's to publish, and who came back may have published others' attempts."""
+        self._published.clear()
         for job in list(self._candidates()):
             self._wanted[job] = None
 

@@ -74,6 +74,8 @@ class Replication:
         self.links: dict[NodeId, Link] = {}
         self._fresh: list[_Outgoing] = []
         """Actions of this turn, to be pushed with its effects."""
+        self._questions: list[tuple[NodeId, int]] = []
+        """(peer, token): who asked in this turn what is held here."""
         self._has_new_job = False
         self._token = 0
         self._pulled_s: dict[LogKey, float] = {}
@@ -184,10 +186,9 @@ class Replication:
         self._settle(peer.node)
 
     def on_vector_ask(self, peer: Peer, message: VectorAsk) -> None:
-        """Tell what is held; everything applied is made durable first."""
+        """Tell what is held: at the end of the turn, after what the turn itself sends, so that nobody pulls that."""
         if not self._core.disk_error:
-            self._core.effects.must_sync = True
-            self._core.send(peer.node, VectorTell(message.token, tuple(encode_vector(self._core.book.vector))))
+            self._questions.append((peer.node, message.token))
 
     def on_vector_tell(self, peer: Peer, message: VectorTell) -> None:
         """A peer told what it holds: pull what is missing here, report forks."""
@@ -311,8 +312,16 @@ class Replication:
     def flush(self) -> None:
         """At the end of a turn: push this turn's actions to whom they concern, each once."""
         fresh, self._fresh = self._fresh, []
-        if not fresh or not self._presence.peers:
-            return
+        if fresh and self._presence.peers:
+            self._push(fresh)
+        if self._questions:
+            self._core.effects.must_sync = True
+            vector = tuple(encode_vector(self._core.book.vector))
+            for node, token in self._questions:
+                self._core.send(node, VectorTell(token, vector))
+            self._questions.clear()
+
+    def _push(self, fresh: list[_Outgoing]) -> None:
         core = self._core
         near, is_full = neighbours(core.node, self._presence.peers)
         packed: dict[tuple[_Outgoing, ...], list[bytes]] = {}

@@ -108,9 +108,12 @@ class Snapshots:
                 core.book.jump(key, position)
         core.refresh(farm)
         cut = {key: position.seq for key, position in vector.items() if key != own}
-        self._save({**self._replication.cut, **cut})
+        self._save(cut)
 
-    def _save(self, cut: dict[LogKey, int]) -> None:
+    def _save(self, further: dict[LogKey, int]) -> None:
+        cut = dict(self._replication.cut)
+        for key, seq in further.items():
+            cut[key] = max(seq, cut.get(key, 0))  # what a peer's snapshot covers is not kept here
         self._counted = 0
         self._replication.cut = cut
         self._core.effects.must_sync = True
@@ -136,4 +139,4 @@ class Snapshots:
             if equal is None:
                 return
             common = {key: min(seq, equal[key].seq) for key, seq in common.items() if key in equal}
-        self._save({**self._replication.cut, **common})
+        self._save(common)

@@ -94,12 +94,15 @@ class Work:
     _deferred: list[RunnerEvent] = field(default_factory=list)
     """How attempts ended while the disk refused; recorded when it accepts again."""
     is_idle_stale: bool = True
+    _is_replaced: bool = False
+    """The farm was joined with a snapshot, whose leases nobody was told of one by one."""
 
     def __post_init__(self) -> None:
         settings = self.core.settings
         count = settings.slots if settings.is_rendering else 0
         self.slots = [Slot(number) for number in range(count)]
         self.core.observers.append(self._on_action)
+        self.core.refreshers.append(self._on_replaced)
         self.presence.on_gone.append(self._on_gone)
         self.presence.on_alive.append(lambda _node: self.wake())
 
@@ -125,8 +128,13 @@ class Work:
                 del self._patience[job]
         self.is_idle_stale = True
 
+    def _on_replaced(self) -> None:
+        self._is_replaced = True
+        self._touched.update((attempt.job, None) for attempt in self.attempts.values())
+        self.is_idle_stale = True
+
     def find_own_leases(self) -> None:
-        """At start: leases of a former start of this node are still open; they are given back."""
+        """At start or in a snapshot: leases of a former start of this node are still open; they are given back."""
         for leases in self.dispatch.open.values():
             for entry in leases.values():
                 if entry.worker == self.core.node and attempt_label(entry.lease) not in self.attempts:
@@ -139,6 +147,9 @@ class Work:
             return
         for _ in range(64):
             self.index.freshen()
+            if self._is_replaced:
+                self._is_replaced = False
+                self.find_own_leases()
             leases, self._own_leases = self._own_leases, []
             for lease, body in leases:
                 self._take_lease(lease, body)

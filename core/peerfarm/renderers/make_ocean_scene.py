@@ -127,6 +127,8 @@ def add_sky() -> None:
     world = bpy.context.scene.world or bpy.data.worlds.new("Sky")
     bpy.context.scene.world = world
     world.use_nodes = True
+    # Left to itself Cycles maps the sky so finely that a small frame waits for the map most of its time.
+    set_if_known(world.cycles, sampling_method="MANUAL", sample_map_resolution=256)
     nodes, links = world.node_tree.nodes, world.node_tree.links
     background = next(node for node in nodes if node.type == "BACKGROUND")
     place = nodes.new("ShaderNodeTexCoord")

@@ -1,0 +1,256 @@
+"""What a node makes of its peers: greetings, leases asked for, silence, nonsense."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from node_rig import Solo
+
+from peerfarm.model.ids import BootId, NodeId, node_id_of
+from peerfarm.model.job import JOB_VERSION
+from peerfarm.node import inputs
+from peerfarm.protocol.messages import (
+    PROTOCOL_VERSION,
+    About,
+    Beat,
+    Goodbye,
+    Greeting,
+    LeaseAsk,
+    LeaseRefused,
+    VectorAsk,
+    VectorTell,
+)
+from peerfarm.state.actions import MemberAdded, MemberRemoved, TaskLeased, decode_action
+from peerfarm.state.logbook import encode_vector
+
+KEY = "p" * 40
+PEER: NodeId = node_id_of(KEY)
+BOOT = BootId("peerboot")
+
+
+def about(name: str = "elm") -> About:
+    return About(name, "0", True, 1, JOB_VERSION, (), (), (("ocean", "", ()),), 1000, 4, ())
+
+
+@pytest.fixture
+def solo() -> Solo:
+    """A farm of two; the other member has not been heard of yet."""
+    solo = Solo()
+    solo.found()
+    solo.node.core.record(MemberAdded(PEER, KEY, "elm"))
+    solo.turn()
+    return solo
+
+
+def arrive(solo: Solo, boot: str = BOOT) -> None:
+    """The other member greets."""
+    solo.turn(inputs.LinkUp(PEER))
+    solo.hear(PEER, Greeting(PROTOCOL_VERSION, str(solo.node.core.farm_id), boot))
+    solo.hear(PEER, about())
+
+
+def compare(solo: Solo) -> None:
+    """The other member holds just what we do."""
+    for ask in solo.said(PEER, VectorAsk):
+        solo.hear(PEER, VectorTell(ask.token, tuple(encode_vector(solo.node.core.book.vector))))
+
+
+def beat(solo: Solo, seconds: float, *running: Any) -> None:
+    """Time passes, and the other member is heard every second."""
+    for _ in range(int(seconds)):
+        solo.wait(1)
+        solo.hear(PEER, Beat(BOOT, b"", "", 1, 0, running))
+
+
+def state_of_peer(solo: Solo) -> str:
+    return str(solo.ask("nodes")["nodes"][1]["state"])
+
+
+def leases_to_peer(solo: Solo) -> list[TaskLeased]:
+    leased = [decode_action(row[3]).body for effects in solo.effects for row in effects.rows]
+    return [body for body in leased if isinstance(body, TaskLeased) and body.worker == PEER]
+
+
+def test_nothing_is_granted_before_every_member_was_compared_with_or_is_known_to_be_dead(solo: Solo) -> None:
+    log = [row[3] for effects in solo.effects for row in effects.rows]
+    restarted = Solo(log=log)
+    restarted.submit()
+    restarted.wait(5)
+    assert restarted.starts == []
+    restarted.wait(4)
+    assert len(restarted.starts) == 1
+
+
+def test_comparing_with_a_member_that_answers_lets_grants_begin(solo: Solo) -> None:
+    arrive(solo)
+    solo.submit()
+    assert solo.starts == []
+    compare(solo)
+    solo.wait(0.5)
+    assert len(solo.starts) == 1
+
+
+def test_a_peers_ask_is_answered_by_the_lease_itself(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1-4")
+    solo.hear(PEER, LeaseAsk(BOOT, 7, job))
+    (lease,) = leases_to_peer(solo)
+    assert (lease.boot, lease.request) == (BOOT, 7)
+
+
+def test_an_ask_for_what_is_not_ready_is_refused_with_a_time(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1")
+    solo.hear(PEER, LeaseAsk(BOOT, 7, job))
+    (refused,) = solo.said(PEER, LeaseRefused)
+    assert (refused.request, refused.reason) == (7, "none-ready")
+    assert refused.again_ms > 0
+
+
+def test_an_ask_of_an_earlier_start_of_the_peer_is_ignored(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1-4")
+    solo.hear(PEER, LeaseAsk("oldboot", 7, job))
+    assert leases_to_peer(solo) == []
+
+
+def test_a_silent_worker_is_suspected_then_dead_and_its_task_goes_to_another(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1-2")
+    solo.hear(PEER, LeaseAsk(BOOT, 7, job))
+    solo.render(solo.starts[0])
+    solo.wait(4)
+    assert state_of_peer(solo) == "suspect"
+    assert len(solo.starts) == 1
+    solo.wait(6)
+    assert state_of_peer(solo) == "dead"
+    assert [task.frames for task in solo.starts] == [(1,), (2,)]
+
+
+def test_a_closed_connection_that_does_not_come_back_is_a_death_sooner(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1-2")
+    solo.hear(PEER, LeaseAsk(BOOT, 7, job))
+    solo.render(solo.starts[0])
+    solo.turn(inputs.LinkDown(PEER))
+    solo.wait(2)
+    assert len(solo.starts) == 1
+    solo.wait(2)
+    assert len(solo.starts) == 2
+
+
+def test_a_pause_of_this_node_is_not_its_peers_death(solo: Solo) -> None:
+    arrive(solo)
+    solo.now_s += 60
+    solo.turn(inputs.Tick())
+    assert state_of_peer(solo) in {"live", "suspect"}
+
+
+def test_a_goodbye_is_no_death_but_frees_the_lease(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1-2")
+    solo.hear(PEER, LeaseAsk(BOOT, 7, job))
+    solo.render(solo.starts[0])
+    solo.hear(PEER, Goodbye(BOOT))
+    assert state_of_peer(solo) == "left"
+    solo.wait(2)
+    assert len(solo.starts) == 2
+
+
+def test_a_worker_that_came_back_with_a_new_boot_lost_its_lease(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1-2")
+    solo.hear(PEER, LeaseAsk(BOOT, 7, job))
+    solo.render(solo.starts[0])
+    arrive(solo, boot="newboot2")
+    compare(solo)
+    solo.wait(2)
+    assert len(solo.starts) == 2
+
+
+def test_a_lease_that_the_live_worker_never_lists_is_taken_back(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1-2")
+    solo.hear(PEER, LeaseAsk(BOOT, 7, job))
+    solo.render(solo.starts[0])
+    beat(solo, 18)
+    assert len(solo.starts) == 2
+
+
+def test_a_removed_members_lease_is_taken_back_at_once_and_its_link_closed(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1-2")
+    solo.hear(PEER, LeaseAsk(BOOT, 7, job))
+    solo.render(solo.starts[0])
+    solo.ask("remove", node="elm")
+    solo.wait(1)
+    assert len(solo.starts) == 2
+    assert PEER in [node for effects in solo.effects for node in effects.hang_ups]
+    assert {} in [effects.members for effects in solo.effects]
+
+
+def test_a_removed_key_never_returns(solo: Solo) -> None:
+    solo.node.core.record(MemberRemoved(PEER))
+    solo.node.core.record(MemberAdded(PEER, KEY, "elm"))
+    assert len(solo.ask("nodes")["nodes"]) == 1
+
+
+def test_a_peer_of_another_protocol_version_is_told_apart_in_words(solo: Solo) -> None:
+    solo.turn(inputs.LinkUp(PEER))
+    solo.hear(PEER, Greeting(PROTOCOL_VERSION + 1, str(solo.node.core.farm_id), BOOT))
+    assert "same release" in solo.ask("status")["alarms"][0]
+    solo.hear(PEER, LeaseAsk(BOOT, 1, "jobaaaaaaaaa"))
+    assert solo.said(PEER, LeaseRefused) == []
+
+
+def test_a_peer_of_another_farm_is_refused(solo: Solo) -> None:
+    solo.turn(inputs.LinkUp(PEER))
+    solo.hear(PEER, Greeting(PROTOCOL_VERSION, "otherfarmotherfa", BOOT))
+    assert "another farm" in solo.ask("status")["alarms"][0]
+
+
+@pytest.mark.parametrize("junk", [b"", b"\xc1", b"\x93\x01\x02\x03", b"\x81\x01\x02", b"\xff" * 100, b"\x91" * 3000])
+def test_nonsense_from_a_member_costs_its_link_and_changes_nothing(solo: Solo, junk: bytes) -> None:
+    arrive(solo)
+    before = solo.node.core.farm
+    effects = solo.turn(inputs.Received(PEER, junk))
+    assert PEER in effects.hang_ups
+    assert solo.node.core.farm is before
+    assert solo.ask("status")["counters"]["refused_messages"] == 1
+
+
+def test_bytes_of_a_stranger_are_ignored(solo: Solo) -> None:
+    before = solo.node.core.farm
+    effects = solo.turn(inputs.Received(NodeId("s" * 16), b"\x93\x01\x02\x03"))
+    assert solo.node.core.farm is before
+    assert effects.sends == []
+
+
+def test_while_the_disk_refuses_no_work_is_taken_and_reads_go_on(solo: Solo) -> None:
+    solo.wait(9)
+    solo.turn(inputs.DiskRefused("disk full"))
+    refused = solo.refusal(
+        "submit", job={"name": "x", "app": "ocean", "frames": "1", "chunk": 1, "output": "/out/f_#.png"}
+    )
+    assert "disk full" in str(refused)
+    assert solo.ask("status")["disk"] == "disk full"
+    assert solo.ask("jobs") == {"jobs": []}
+
+
+def test_a_render_that_ends_while_the_disk_refuses_is_recorded_when_there_is_room(solo: Solo) -> None:
+    solo.wait(9)
+    job = solo.submit(frames="1")
+    solo.turn(inputs.DiskRefused("disk full"))
+    assert solo.render(solo.starts[0]).rows == []
+    assert solo.turn(inputs.DiskRecovered()).rows != []
+    assert solo.ask("job", job=job)["tasks"]["done"] == 1
