@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import msgpack
 
 from peerfarm.mesh import new_keys
-from peerfarm.model.ids import ActionId, FarmId, JobId, LogId, NodeId, node_id_of
+from peerfarm.model.ids import (
+    JOB_ID_LENGTH,
+    ActionId,
+    FarmId,
+    JobId,
+    LogId,
+    NodeId,
+    id_from_bytes,
+    node_id_of,
+)
 from peerfarm.model.job import JobSpec, Step
 from peerfarm.model.speccodec import encode_spec
 from peerfarm.state.actions import Body, FarmCreated, JobSubmitted, MemberAdded, TaskLeased, TaskRendered, encode_action
@@ -72,8 +82,8 @@ def founding(authors: Sequence[Author]) -> list[bytes]:
 
 
 def job_id(number: int) -> JobId:
-    """The id of a made-up job."""
-    return JobId(numbered(number, 12))
+    """The id of a made-up job; spread like random ones."""
+    return JobId(id_from_bytes(hashlib.sha256(str(number).encode()).digest(), JOB_ID_LENGTH))
 
 
 def submissions(authors: Sequence[Author], jobs: int, tasks: int, lamport: int) -> Iterator[tuple[Author, bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from peerfarm.model.ids import ActionId, JobId, NodeId
+from peerfarm.model.ids import ActionId, JobId, NodeId, parse_attempt_label
 from peerfarm.state.actions import TaskLeased
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ class Granted:
 
     leases: dict[ActionId, NodeId] = field(default_factory=dict)
     """Lease -> who gave it."""
-    charged: set[object] = field(default_factory=set)
+    causes: dict[ActionId, object] = field(default_factory=dict)
+    """Lease -> what it is charged to."""
     started: int = 0
 
 
@@ -46,6 +47,7 @@ class Charges:
         place = self._place_of.pop(action, None)
         if place is not None:
             self.granted_at[place].leases.pop(action, None)
+            self.granted_at[place].causes.pop(action, None)
 
     def granted(self, shell: SimNode, lease: ActionId, body: TaskLeased, known: set[ActionId]) -> None:
         """A dispatcher gave a lease; `known` are the ones in this generation that it knew, all ended."""
@@ -59,26 +61,36 @@ class Charges:
                 cause is not None,
                 lambda: f"{shell.name} leases {place} again as {lease}; known to it {known}, given {granted.leases}",
             )
-            granted.charged.add(cause)
+        granted.causes[lease] = cause
         granted.leases[lease] = shell.id
         self._place_of[lease] = place
 
     def _cause(self, observer: NodeId, granted: Granted, known: set[ActionId]) -> object:
+        charged = set(granted.causes.values())
         for end in sorted(known):
-            if end not in granted.charged:
+            if end not in charged:
                 self._world.count("leases charged to an end")
                 return end
         unknown = [giver for lease, giver in granted.leases.items() if lease not in known]
+        for lease in granted.leases:
+            teller = "" if lease in known else self._world.watch.should_know(self._world.nodes[observer], lease)
+            self._world.check("P7", not teller, f"a lease is given before {teller} was asked, who knew of {lease}")
         for node in (observer, *unknown) if unknown else ():
             for declaration in self._declarations.get(node, ()):
-                if declaration not in granted.charged:
+                if declaration not in charged:
                     self._world.count("leases charged to a death")
                     return declaration
         for place, node in enumerate(self.rolled_back):
-            if (place, node) not in granted.charged and node in (observer, *unknown):
+            if (place, node) not in charged and node in (observer, *unknown):
                 self._world.count("leases charged to a disk put back")
                 return (place, node)
         return None
+
+    def generation_of(self, attempt: str) -> int:
+        """Of the task that a lease was for; -1 for a lease that nobody gave."""
+        lease = parse_attempt_label(attempt)
+        place = self._place_of.get(lease) if lease is not None else None
+        return place[3] if place is not None else -1
 
     def started(self, lease: ActionId) -> None:
         """A renderer starts with that lease."""

@@ -11,7 +11,7 @@ from peerfarm.errors import PeerProtocolError
 from peerfarm.model.ids import LogId, NodeId
 from peerfarm.node import inputs as i
 from peerfarm.protocol.messages import decode_message
-from peerfarm.state.actions import decode_action
+from peerfarm.state.actions import JobDeleted, decode_action, encode_action
 from peerfarm.state.farm import all_jobs
 from peerfarm.state.selectors import open_leases, spec_of
 from peerfarm.store import MemoryDisk
@@ -330,9 +330,6 @@ def remove_racing_lease(world: World, last_s: float) -> None:
         def removed(answer: Any) -> None:
             if isinstance(answer, dict):
                 world.fire("removal racing a lease", shell.name)
-                shell.is_in_farm = False
-                world.removed[shell.id] = None
-                world.lost_disks[shell.id] = None
 
         world.call(other, removed, "remove", node=shell.id)
 
@@ -378,12 +375,16 @@ def hostile_member(world: World, last_s: float) -> None:
 
 
 def stranger(world: World, last_s: float) -> None:
-    """Somebody who is no member says what a member said before, word by word."""
+    """Somebody who is no member says what a member said before, word by word, and what one might say next."""
     for shell in _some(world):
         assert shell.node is not None
-        raws = list(world.watch.raws.values())
-        data = msgpack.packb((5, tuple(world.rng.sample(raws, min(3, len(raws))))))
         core = shell.node.core
+        raws = list(world.watch.raws.values())
+        said = world.rng.sample(raws, min(3, len(raws)))
+        for key, position in core.book.vector.items():
+            for job in world.jobs:
+                said.append(encode_action(core.farm_id or "", (*key, position.seq + 1), 99, 0, JobDeleted(job)))
+        data = msgpack.packb((5, tuple(said)))
         before = (core.farm, dict(core.book.vector))
         shell.node.handle(i.Received(NodeId(world.mint(16)), data), shell.mono_s())
         world.fire("a stranger's replay")

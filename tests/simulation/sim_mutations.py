@@ -1,1 +1,365 @@
-def run_mutations(): return []
+"""Each rule broken on purpose, in one method of the real code: a named property must notice, or we are blind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sim_faults
+import sim_runs
+from peerfarm.daemon.ledger import Ledger
+from peerfarm.node.dispatch import Dispatch
+from peerfarm.node.publishing import Publishing
+from peerfarm.node.replication import Replication
+from peerfarm.node.snapshots import Snapshots
+from peerfarm.node.work import Work
+from peerfarm.policy import jobqueue
+from peerfarm.policy.liveness import AttentiveClock, PeerState
+from peerfarm.state import join, reduce
+from peerfarm.state.actions import JobSubmitted, MemberAdded, TaskReturned
+from peerfarm.state.farm import EMPTY_FARM, Member, get_job
+from peerfarm.state.logbook import NO_CHAIN, LogBook, Position, next_chain
+from peerfarm.store import MemoryDisk
+from sim_runs import Outcome, run_seed
+
+SEEDS = 400
+"""A broken rule must be noticed within this many."""
+SETTLE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One rule, and how it is broken."""
+
+    name: str
+    expected: tuple[str, ...]
+    """The properties of which one must notice."""
+    break_it: Callable[[], Any]
+    """A context manager."""
+    faults: tuple[sim_faults.Fault, ...] = ()
+    """Faults that bring it to light; each run has some of them. Empty: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """How a mutation ended."""
+
+    name: str
+    property: str
+    seeds: int
+    is_right: bool
+
+
+@contextmanager
+def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextmanager
+def _entry(table: dict[Any, Any], key: Any, value: Any) -> Iterator[None]:
+    before = table[key]
+    table[key] = value
+    try:
+        yield
+    finally:
+        table[key] = before
+
+
+def _no_fsync() -> Any:
+    """Writes return before they are durable."""
+
+    def contents_to_change(disk: MemoryDisk, life: int) -> Any:
+        disk.ignores_sync = True
+        return original(disk, life)
+
+    original = MemoryDisk.contents_to_change
+    return _patched(MemoryDisk, "contents_to_change", contents_to_change)
+
+
+def _send_before_commit() -> Any:
+    def take(ledger: Ledger, effects: Any, now_s: float) -> None:
+        ledger.release(effects)
+        for field in ("sends", "reads", "joins", "starts", "stops", "publishes", "checks", "log_reads", "answers"):
+            setattr(effects, field, [])
+        original(ledger, effects, now_s)
+
+    original = Ledger.take
+    return _patched(Ledger, "take", take)
+
+
+def _told_before_durable() -> Any:
+    def flush(replication: Replication) -> None:
+        original(replication)
+        if not replication._core.effects.rows:
+            replication._core.effects.must_sync = False
+
+    original = Replication.flush
+    return _patched(Replication, "flush", flush)
+
+
+def _old_log_when_in_doubt() -> Any:
+    def choose(replication: Replication) -> Any:
+        return replication.own_log_before or replication._core.identity.log
+
+    return _patched(Replication, "_choose_log", choose)
+
+
+def _no_comparison() -> Any:
+    return _patched(Replication, "not_compared", lambda _replication: [])
+
+
+def _join_is_replacement() -> Any:
+    def join_snapshot(snapshots: Snapshots, parts: Any, message: Any) -> None:
+        snapshots._core.farm = EMPTY_FARM
+        original(snapshots, parts, message)
+
+    original = Snapshots._join
+    return _patched(Snapshots, "_join", join_snapshot)
+
+
+def _removal_does_not_absorb() -> Any:
+    def added(farm: Any, action: Any, body: Any) -> Any:
+        mine = farm.members.get(body.node)
+        if mine is not None and mine.removed is not None:
+            return farm._replace(
+                members={**farm.members, body.node: Member((action.id, body.key, body.name), None)}
+            )
+        return original(farm, action, body)
+
+    original = reduce._REDUCERS[MemberAdded]
+    return _entry(reduce._REDUCERS, MemberAdded, added)
+
+
+def _deletion_does_not_absorb() -> Any:
+    def submitted(farm: Any, action: Any, body: Any) -> Any:
+        state = get_job(farm, body.job)
+        if state is not None and state.deleted:
+            return join.put_job(farm, body.job, join.EMPTY_JOB._replace(submitted=(action.id, body.spec, 0)))
+        return original(farm, action, body)
+
+    original = reduce._REDUCERS[JobSubmitted]
+    return _entry(reduce._REDUCERS, JobSubmitted, submitted)
+
+
+def _lease_ignored() -> Any:
+    """The dispatcher gives out what is leased already."""
+
+    def step_bits(state: Any, spec: Any, number: int) -> Any:
+        bits = original(state, spec, number)
+        return bits._replace(ready=bits.ready | bits.leased)
+
+    original = jobqueue.step_bits
+    return _patched(jobqueue, "step_bits", step_bits)
+
+
+def _start_before_lease_is_kept() -> Any:
+    def start(work: Work, slot: Any, attempt: Any) -> None:
+        before = work.core.effects.must_sync
+        original(work, slot, attempt)
+        work.core.effects.must_sync = before
+
+    original = Work._start
+    return _patched(Work, "_start", start)
+
+
+def _gap_accepted() -> Any:
+    def offer(book: LogBook, action: Any) -> list[Any]:
+        key = (action.node, action.log)
+        seq, chain = book.vector.get(key, (0, NO_CHAIN))
+        if action.seq <= seq or key in book.quarantined:
+            return []
+        book.vector[key] = Position(action.seq, next_chain(chain, action.raw))
+        book._digest = None
+        return [action]
+
+    return _patched(LogBook, "offer", offer)
+
+
+def _everybody_gets_everything_again() -> Any:
+    def push(replication: Replication, fresh: Any) -> None:
+        for link in replication.links.values():
+            link.known.clear()
+        original(replication, fresh)
+        if fresh:
+            for node in replication._presence.peers:
+                for entry in fresh:
+                    if entry.seq > 1:
+                        replication.on_pull(
+                            replication._presence.peers[node],
+                            sim_pull(entry.key, entry.seq - 1),
+                        )
+
+    original = Replication._push
+    return _patched(Replication, "_push", push)
+
+
+def sim_pull(key: Any, seq: int) -> Any:
+    """A question for one action."""
+    from peerfarm.protocol.messages import Pull  # noqa: PLC0415 - only this mutation speaks the protocol itself
+
+    return Pull(((*key, seq, seq),))
+
+
+def _late_requeue_undoes_done() -> Any:
+    def place(step: Any, task: int, record: Any, tries: int) -> Any:
+        kept = tuple((*a[:2], None, *a[3:]) if a[5] is not None else a for a in record)
+        changed = original(step, task, record, tries)
+        return changed._replace(done=original(step, task, kept, tries).done)
+
+    original = join._place
+    return _patched(join, "_place", place)
+
+
+def _silence_is_counted_while_absent() -> Any:
+    def advance(clock: AttentiveClock, monotonic_s: float) -> float:
+        if clock._last_s is not None:
+            clock.now_s += max(0.0, monotonic_s - clock._last_s) * 4
+        clock._last_s = monotonic_s
+        return clock.now_s
+
+    return _patched(AttentiveClock, "advance", advance)
+
+
+def _nobody_ever_dies() -> Any:
+    from peerfarm.node import presence  # noqa: PLC0415 - the module whose name is replaced
+
+    def judge(signs: Any, now_s: float) -> PeerState:
+        state = original(signs, now_s)
+        return PeerState.SUSPECT if state is PeerState.DEAD else state
+
+    original = presence.judge
+    return _patched(presence, "judge", judge)
+
+
+def _unawaited_lease_is_kept() -> Any:
+    def give_back(work: Work, lease: Any, job: Any, step: int, task: int, reason: str) -> None:
+        if reason != "not-awaited":
+            work.core.record(TaskReturned(job, step, task, lease, reason))
+
+    return _patched(Work, "_return", give_back)
+
+
+def _contested_is_not_published_again() -> Any:
+    def order(publishing: Publishing, job: Any) -> bool:
+        state = get_job(publishing.core.farm, job)
+        for number, step in state.steps.items() if state is not None else ():
+            bits = step.contested
+            task = 0
+            while bits:
+                if bits & 1:
+                    publishing._published[job, number, task] = join.results_of(
+                        join.get_record(step, task), join.generation_of(step, task)
+                    )[0][0]
+                    attempt = sim_faults_canonical(step, task)
+                    publishing._published[job, number, task] = attempt[0]
+                bits >>= 1
+                task += 1
+        return original(publishing, job)
+
+    original = Publishing._order
+    return _patched(Publishing, "_order", order)
+
+
+def sim_faults_canonical(step: Any, task: int) -> Any:
+    """The attempt that counts."""
+    from peerfarm.state.selectors import canonical  # noqa: PLC0415 - only this mutation needs it
+
+    return canonical(step, task)
+
+
+def _held_before_durable() -> Any:
+    def acknowledge(replication: Replication) -> None:
+        original(replication)
+        replication._core.effects.must_sync = False
+
+    original = Replication.acknowledge
+    return _patched(Replication, "acknowledge", acknowledge)
+
+
+def _lost_frames_are_not_rendered_again() -> Any:
+    def on_result(publishing: Publishing, result: Any) -> None:
+        from dataclasses import replace  # noqa: PLC0415 - only this mutation rewrites a result
+
+        original(publishing, replace(result, error="", is_lost=False))
+
+    original = Publishing.on_result
+    return _patched(Publishing, "on_result", on_result)
+
+
+def _published_before_compared() -> Any:
+    return _patched(Dispatch, "must_compare", property(lambda _dispatch: False))
+
+
+def _strangers_are_heard() -> Any:
+    from peerfarm.node.node import Node  # noqa: PLC0415 - patched here
+
+    def received(node: Any, event: Any) -> None:
+        if event.node not in node.presence.peers and node.presence.peers:
+            event = type(event)(next(iter(node.presence.peers)), event.data)
+        original(node, event)
+
+    original = Node._received
+    return _patched(Node, "_received", received)
+
+
+F = sim_faults
+_CRASHES = (F.kill, F.power, F.power_before_commit, F.power_before_sending, F.kill_submitter)
+_CUTS = (F.halves, F.one_way, F.bridge, F.kill_submitter, F.ring)
+
+MUTATIONS = (
+    Mutation("the fsync left out", ("P3",), _no_fsync),
+    Mutation("sent before it is committed", ("P3",), _send_before_commit),
+    Mutation("a vector told before it is durable", ("P3",), _told_before_durable, (F.drop, *_CRASHES)),
+    Mutation("an acknowledgement before it is durable", ("P3", "P4"), _held_before_durable),
+    Mutation("no new log when in doubt", ("P3", "P1"), _old_log_when_in_doubt, (F.old_image, *_CRASHES)),
+    Mutation("a gap in a log accepted", ("P3", "P1", "P2"), _gap_accepted, (F.drop, F.reorder, *_CUTS)),
+    Mutation("no comparison before granting", ("P7",), _no_comparison, (F.old_image, *_CRASHES, *_CUTS)),
+    Mutation("a snapshot replaces the state", ("P1", "P2", "P8"), _join_is_replacement, (F.old_image, F.newcomer, *_CUTS)),
+    Mutation("a removal does not absorb", ("P1", "P2"), _removal_does_not_absorb, (F.remove_racing_lease,)),
+    Mutation("a deletion does not absorb", ("P1", "P2", "P8"), _deletion_does_not_absorb, (F.end_jobs, *_CUTS)),
+    Mutation("a lease ignored by the dispatcher", ("P7",), _lease_ignored),
+    Mutation("a start before its lease is kept", ("P7",), _start_before_lease_is_kept),
+    Mutation("a late requeue undoes done", ("P8", "P1", "P2"), _late_requeue_undoes_done, _CUTS),
+    Mutation("silence counted while absent", ("P10",), _silence_is_counted_while_absent, (F.lag,)),
+    Mutation("nobody is ever dead", ("P5", "P10"), _nobody_ever_dies, (F.dead_for_good,)),
+    Mutation("a lease not awaited is kept", ("P5",), _unawaited_lease_is_kept, _CRASHES),
+    Mutation("contested frames are left as they are", ("P9",), _contested_is_not_published_again, _CUTS),
+    Mutation("published before others are heard", ("P9",), _published_before_compared, (*_CRASHES, F.ask_things)),
+    Mutation("lost frames are not rendered again", ("P6", "P9"), _lost_frames_are_not_rendered_again),
+    Mutation("actions are sent again and again", ("P11",), _everybody_gets_everything_again),
+    Mutation("a stranger is taken for a member", ("P12",), _strangers_are_heard, (F.stranger,)),
+)
+
+
+def run_mutations(names: tuple[str, ...] = (), seeds: int = SEEDS) -> list[Caught]:
+    """Break each rule, one at a time, and run seeds until a property notices."""
+    caught = []
+    for mutation in MUTATIONS:
+        if not names or mutation.name in names:
+            caught.append(_hunt(mutation, seeds))
+            print(f"{mutation.name}: {caught[-1].property or 'NOTHING'} after {caught[-1].seeds}", flush=True)
+    return caught
+
+
+def _hunt(mutation: Mutation, seeds: int) -> Caught:
+    with mutation.break_it(), _patched(sim_runs, "SETTLE_S", SETTLE_S), _only(mutation.faults):
+        for seed in range(1, seeds + 1):
+            outcome: Outcome = run_seed(seed)
+            if outcome.failure:
+                return Caught(mutation.name, outcome.property, seed, outcome.property in mutation.expected)
+    return Caught(mutation.name, "", seeds, is_right=False)
+
+
+@contextmanager
+def _only(faults: tuple[sim_faults.Fault, ...]) -> Iterator[None]:
+    with _patched(sim_faults, "FAULTS", faults or sim_faults.FAULTS):
+        yield
+
+

@@ -171,6 +171,7 @@ class SimNode:
             self.clock_s -= duration_s
         self.is_paused = self.is_suspended = False
         self.world.tell(f"{self.name} goes on")
+        self.world.impair(self.id)
         self._plan_turn()
 
     def jump_wall_clock(self, ms: int) -> None:

@@ -179,4 +179,5 @@ class Renderer:
         if self._is_frozen():
             self._world.after(1.0, self._published, order, life)
             return
+        self._world.watch.publishes(self._owner, order)
         self._owner.take(i.Published(self._world.storage.publish(order, self._owner.id)))

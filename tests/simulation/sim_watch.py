@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from peerfarm.model.ids import ActionId, NodeId, parse_attempt_label
-from peerfarm.model.render import RenderTask
+from peerfarm.model.render import PublishOrder, RenderTask
 from peerfarm.node import Node
 from peerfarm.policy.liveness import PeerState
-from peerfarm.state.actions import Action, TaskLeased, TaskRendered
+from peerfarm.state.actions import Action, MemberRemoved, TaskLeased, TaskRendered
 from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, StepState, all_jobs, get_job, get_record
 from peerfarm.state.join import generation_of
 from peerfarm.state.logbook import LogKey, Position
@@ -45,6 +45,8 @@ class Watch:
         self.charges = Charges(world)
         self.started: dict[str, float] = {}
         self._sent: dict[tuple[int, NodeId], set[ActionId]] = {}
+        self._held_when_alive: dict[tuple[NodeId, int, NodeId], dict[LogKey, Position]] = {}
+        """(observer, its start, peer) -> what the peer held when it came alive to the observer."""
 
     # A node's life
 
@@ -60,6 +62,7 @@ class Watch:
         self.check_gaps(shell)
         node.core.observers.append(lambda action, before: self._on_action(shell, node, action, before))
         node.core.refreshers.append(lambda: self._replaced(shell, node))
+        node.presence.on_alive.append(lambda peer: self._alive(shell, peer))
         node.presence.on_gone.append(lambda peer, state: self._gone(shell, peer, state))
         self._seen.pop(shell.id, None)
 
@@ -154,6 +157,8 @@ class Watch:
     def _on_action(self, shell: SimNode, node: Node, action: Action, before: Farm) -> None:
         if action.node == shell.id and action.log == node.core.own_log:
             self._recorded(shell, action, before)
+        if isinstance(action.body, MemberRemoved) and action.body.node in self._world.nodes:
+            self._world.leave(action.body.node)
         job = getattr(action.body, "job", None)
         if job is not None:
             state = get_job(before, job)
@@ -208,7 +213,32 @@ class Watch:
         self.started[task.attempt] = world.now_s
         self.charges.started(lease)
 
+    def publishes(self, shell: SimNode, order: PublishOrder) -> None:
+        """Frames of a later generation are not replaced by older ones, by a node that hears everybody."""
+        world = self._world
+        if world.network.blocked or world.network.trouble or len(world.linked(shell)) < len(world.up()) - 1:
+            return
+        generation = self.charges.generation_of(order.attempt)
+        for frame in order.frames:
+            there = world.storage.published.get((order.output_dir, frame.name), b"").decode().partition(" ")[0]
+            is_newer = self.charges.generation_of(there) > generation
+            world.check("P9", not is_newer, f"{shell.name} puts {order.attempt} in place of {there}, which is newer")
+
     # Liveness
+
+    def _alive(self, shell: SimNode, peer: NodeId) -> None:
+        node = self._world.nodes[peer].node
+        held = dict(node.core.book.vector) if node is not None else {}
+        self._held_when_alive[shell.id, shell.life, peer] = held
+
+    def should_know(self, shell: SimNode, action: ActionId) -> str:
+        """Who could have told a dispatcher of this action before it gave a lease; empty when nobody could."""
+        assert shell.node is not None
+        for peer in shell.node.presence.alive():
+            held = self._held_when_alive.get((shell.id, shell.life, peer.node), {})
+            if action[:2] in held and held[action[:2]].seq >= action[2]:
+                return self._world.nodes[peer.node].name
+        return ""
 
     def _gone(self, shell: SimNode, peer: NodeId, state: PeerState) -> None:
         world = self._world

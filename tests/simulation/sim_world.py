@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from peerfarm.model.ids import FarmId, JobId, NodeId
+from peerfarm.model.ids import FarmId, JobId, NodeId, attempt_label
+from peerfarm.model.job import JobSpec
 from peerfarm.node import inputs as i
 from peerfarm.node.core import NodeSettings
-from peerfarm.state.farm import get_job
-from peerfarm.state.selectors import JobStatus, job_status, live_members, spec_of, unpublished_bits
+from peerfarm.state.farm import JobState, get_job, get_record
+from peerfarm.state.selectors import (
+    JobStatus,
+    canonical,
+    job_status,
+    live_members,
+    spec_of,
+    tasks_in,
+    unpublished_bits,
+)
 from sim_clock import Clock
 from sim_network import Network
 from sim_node import SimNode
@@ -93,10 +103,20 @@ class World(Clock):
         """Machines whose node runs and that belong to the farm."""
         return [node for node in self.nodes.values() if node.node is not None and node.is_in_farm]
 
+    def linked(self, shell: SimNode) -> list[NodeId]:
+        """Whom a node has a connection with."""
+        return [one if other == shell.id else other for one, other in self.network.links if shell.id in (one, other)]
+
     def impair(self, *what: object) -> None:
         """A node, or a pair of nodes, is in trouble now."""
         for thing in what:
             self._trouble_s[thing] = self.now_s
+
+    def leave(self, node: NodeId) -> None:
+        """Somebody knows that a member was removed."""
+        self.nodes[node].is_in_farm = False
+        self.removed[node] = None
+        self.lost_disks[node] = None
 
     def since_trouble_s(self, what: object) -> float:
         """How long ago the last trouble was; 0 while it lasts."""
@@ -194,7 +214,36 @@ class World(Clock):
                     return f"job {job} is {status}"
                 if any(unpublished_bits(state, spec, number) for number in range(len(spec.steps))):
                     return f"job {job} is not published"
+                if not self._is_canonical(state, spec):
+                    return f"job {job} is published from other attempts"
         return ""
+
+    def _is_canonical(self, state: JobState, spec: JobSpec) -> bool:
+        """Whether what was published of contested tasks is of the attempt that counts."""
+        for number, step in state.steps.items():
+            place = spec.steps[number].output_dir
+            for task in tasks_in(step.contested & step.done if place else 0):
+                attempt = canonical(step, task)
+                for name, _, digest in attempt[2][1] if attempt is not None else ():
+                    data = self.storage.published.get((place, name), b"")
+                    is_right = hashlib.sha256(data).digest() == digest
+                    if not is_right and not self.is_beyond(state, number, task, (place, name)):
+                        return False
+        return True
+
+    def is_beyond(self, state: JobState, number: int, task: int, place: tuple[str, str]) -> bool:
+        """Whether a file was written by who is no member any more, or by who lost all memory of it with its disk."""
+        writer = self.storage.writers.get(place)
+        if writer in self.removed:
+            self.count("files that a removed node wrote over")
+            return True
+        attempt = self.storage.published.get(place, b"").decode().partition(" ")[0]
+        record = get_record(state.steps[number], task)
+        is_known = any(attempt_label(a[0]) == attempt and a[2] is not None for a in record)
+        if not is_known and writer in self.watch.charges.rolled_back:
+            self.count("files of attempts that a lost disk forgot")
+            return True
+        return False
 
     def members(self, shell: SimNode) -> list[NodeId]:
         """Whom a node holds for members."""
@@ -210,7 +259,7 @@ class World(Clock):
             reason = self.unsettled()
             if equal_s is None and reason != "vectors differ":
                 equal_s = self.now_s
-        name = "P1" if reason == "vectors differ" else "P5"
+        name = "P1" if reason == "vectors differ" else "P9" if "other attempts" in reason else "P5"
         self.check(name, not reason, f"{limit_s:g} s after the last fault: {reason}")
 
     def count(self, name: str, amount: float = 1) -> None:

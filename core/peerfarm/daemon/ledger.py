@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgpack
 
 from peerfarm.errors import StoreError
-from peerfarm.model.ids import LogId, NodeId
+from peerfarm.model.ids import ActionId, LogId, NodeId
 from peerfarm.node import Node
 from peerfarm.node.effects import Effects, Row, SaveSnapshot
 from peerfarm.node.inputs import Remembered
@@ -44,6 +44,10 @@ class Ledger:
     def due_s(self) -> float:
         """When peers' actions that wait for a commit should wait no longer; infinity while none does."""
         return math.inf if self._waiting_since_s is None or self.error else self._waiting_since_s + LAZY_S
+
+    def is_waiting(self, action: ActionId) -> bool:
+        """Whether this action of an earlier turn is not on disk yet."""
+        return any(row[:3] == action for row in self._rows)
 
     def take(self, effects: Effects, now_s: float) -> None:
         """Commit what must be and release the rest, or hold it back.

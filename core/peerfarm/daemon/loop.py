@@ -34,6 +34,7 @@ from peerfarm.mesh import (
     Received,
     Refused,
 )
+from peerfarm.model.ids import parse_attempt_label
 from peerfarm.model.render import (
     AttemptFailed,
     Capability,
@@ -44,7 +45,7 @@ from peerfarm.model.render import (
     RenderTask,
 )
 from peerfarm.node import Node, inputs
-from peerfarm.node.effects import Effects, ReadRows
+from peerfarm.node.effects import Effects, ReadRows, StartRender
 from peerfarm.runner import ProcessRunner
 from peerfarm.store import LogStore
 
@@ -227,13 +228,17 @@ class Loop:
         for node in effects.hang_ups:
             self._dialling.punish(node, now_s)
         if not self._ledger.error:
-            # The slot's thread starts the process while this one waits for the disk.
-            for start in effects.starts:
-                if start.is_lease_durable:
-                    self._start(start.slot, start.task)
-            effects.starts = [start for start in effects.starts if not start.is_lease_durable]
+            effects.starts = [start for start in effects.starts if not self._is_started_early(start, effects)]
         if effects.is_over and self._goodbye_s is None:
             self._goodbye_s = now_s + GOODBYE_S
+
+    def _is_started_early(self, order: StartRender, effects: Effects) -> bool:
+        """Start what was leased ahead while this thread waits for the disk, if the lease lies there already."""
+        lease = parse_attempt_label(order.task.attempt)
+        if lease is None or self._ledger.is_waiting(lease) or any(row[:3] == lease for row in effects.rows):
+            return False
+        self._start(order.slot, order.task)
+        return True
 
     def _release(self, effects: Effects) -> None:
         for node, raw in effects.sends:

@@ -124,11 +124,15 @@ class Core:
     def accept(self, action: Action) -> int:
         """Take in a peer's action; how many actions became part of the state by it."""
         ready = self.book.offer(action)
+        self.take_in(ready)
+        return len(ready)
+
+    def take_in(self, ready: list[Action]) -> None:
+        """Store, pass on and apply what is next in order in its log."""
         for entry in ready:
             self.effects.rows.append((entry.node, entry.log, entry.seq, entry.raw))
             self.relay(entry)
             self._apply(entry)
-        return len(ready)
 
     def replay(self, raw: bytes) -> None:
         """Take in an action of the own store at start."""

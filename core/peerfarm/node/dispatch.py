@@ -16,7 +16,7 @@ from peerfarm.policy.eligible import left_off
 from peerfarm.policy.leases import LOST_S, STALL_MARGIN_S, choose_task
 from peerfarm.policy.liveness import PeerState, counts_as_alive
 from peerfarm.protocol.messages import LeaseAsk, LeaseRefused, LeaseWithdrawn
-from peerfarm.state.actions import Action, TaskLeased, TaskRequeued
+from peerfarm.state.actions import Action, MemberAdded, MemberRemoved, TaskLeased, TaskRequeued
 from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, get_job, get_record
 from peerfarm.state.join import generation_of
 from peerfarm.state.selectors import (
@@ -62,6 +62,7 @@ class Dispatch:
         presence.on_gone.append(self._on_gone)
         presence.on_alive.append(self._on_alive)
         core.observers.append(self.on_action)
+        core.refreshers.append(self.forget_dispatchers)
 
     def dispatcher_of(self, job: JobId) -> NodeId | None:
         """Who gives out this job's tasks, as this node sees it; None when nobody can."""
@@ -77,7 +78,7 @@ class Dispatch:
         return self._dispatchers[job]
 
     def forget_dispatchers(self) -> None:
-        """Somebody came or went: who dispatches what is worked out anew when it is asked."""
+        """Somebody came, went or changed: who dispatches what is worked out anew when it is asked."""
         self._dispatchers.clear()
 
     def on_job_changed(self, job: JobId, state: JobState | None) -> None:
@@ -169,6 +170,11 @@ class Dispatch:
         return reason
 
     @property
+    def must_compare(self) -> bool:
+        """Whether members are yet to be compared with."""
+        return bool(self._replication.not_compared())
+
+    @property
     def is_waiting(self) -> bool:
         """Whether asks wait for a comparison to end."""
         return bool(self._parked)
@@ -230,7 +236,9 @@ class Dispatch:
         return "stalled" if limit_s and now_s - progress[1] >= limit_s + STALL_MARGIN_S else ""
 
     def on_action(self, action: Action, _before: Farm) -> None:
-        """A lease that ended is no longer watched."""
+        """A lease that ended is no longer watched; another set of members has other dispatchers."""
+        if isinstance(action.body, (MemberAdded, MemberRemoved)):
+            self.forget_dispatchers()
         lease = getattr(action.body, "lease", None)
         if lease is not None:
             self._missing_s.pop(lease, None)

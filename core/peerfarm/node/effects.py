@@ -20,8 +20,6 @@ class StartRender:
 
     slot: int
     task: RenderTask
-    is_lease_durable: bool = False
-    """Somebody holds the lease on disk already: the start need not wait for this turn's commit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from peerfarm.protocol import messages as m
 from peerfarm.state.farm import Farm, JobState
 
 TICK_S = 0.5
-"""Longest time between two ticks."""
+"""Longest time between two ticks while a task is leased; else a tick comes with each heartbeat."""
 SOON_S = 0.1
 
 
@@ -154,7 +154,9 @@ class Node:
 
     def next_s(self, now_s: float) -> float:
         """Monotonic time of the next tick that is due."""
-        due = min(self.presence.next_s, now_s + TICK_S)
+        due = self.presence.next_s
+        if self.dispatch.open:
+            due = min(due, now_s + TICK_S)
         told = self.outcomes.next_s
         if told is not None:
             due = min(due, max(told, now_s))
@@ -200,6 +202,7 @@ class Node:
                 return
             if isinstance(message, m.About):
                 self.presence.told_about(peer, message)
+                self.dispatch.forget_dispatchers()
                 return
             if not peer.has_greeted:
                 return

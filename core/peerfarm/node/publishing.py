@@ -12,7 +12,7 @@ from peerfarm.node.dispatch import Dispatch
 from peerfarm.state.actions import MAX_GENERATION, Action, TaskRendered, TasksPublished, TasksRetried
 from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, get_job
 from peerfarm.state.join import bits_of, generation_of, ranges_of
-from peerfarm.state.selectors import canonical, full_mask, spec_of, tasks_in, unpublished_bits
+from peerfarm.state.selectors import canonical, full_mask, published_bits, spec_of, tasks_in, unpublished_bits
 
 MAX_UNDER_WAY = 8
 AGAIN_S = 5.0
@@ -34,6 +34,8 @@ class Publishing:
     """What this node brought in place in this start."""
     _marks: dict[tuple[JobId, int, int], int] = field(default_factory=dict)
     """(job, step, generation) -> tasks published and not yet recorded."""
+    _doubtful: dict[tuple[JobId, int], int] = field(default_factory=dict)
+    """(job, step) -> tasks of which several nodes brought frames in place, perhaps not the same."""
     _again_s: dict[JobId, float] = field(default_factory=dict)
     _next_mark_s: float = 0.0
     errors: dict[JobId, str] = field(default_factory=dict)
@@ -41,14 +43,21 @@ class Publishing:
     def __post_init__(self) -> None:
         self.core.observers.append(self._on_action)
 
-    def _on_action(self, action: Action, _before: Farm) -> None:
-        """Another node published, or gave another result: what stands under the final names is to be looked at."""
+    def _on_action(self, action: Action, before: Farm) -> None:
+        """Another result, or a second publication: what stands under the final names is to be looked at."""
         body = action.body
         if isinstance(body, TaskRendered):
             self._published.pop((body.job, body.step, body.task), None)
         elif isinstance(body, TasksPublished) and action.node != self.core.node:
+            state = get_job(before, body.job)
+            step = state.steps.get(body.step, EMPTY_STEP) if state is not None else EMPTY_STEP
+            known = published_bits(step)
             for task in tasks_in(bits_of(body.ranges)):
-                self._published.pop((body.job, body.step, task), None)
+                place = (body.job, body.step, task)
+                is_second = known >> task & 1 or body.generation < generation_of(step, task)
+                if self._published.pop(place, None) is not None or is_second:
+                    key = place[:2]
+                    self._doubtful[key] = self._doubtful.get(key, 0) | 1 << task
 
     def on_job_changed(self, job: JobId, state: JobState | None) -> None:
         """A job may have something to publish."""
@@ -62,6 +71,8 @@ class Publishing:
         """Order what is wanted, as far as there is room."""
         if not self._wanted or self.core.disk_error or self.core.is_stopping:
             return
+        if self.dispatch.must_compare:
+            return  # what was rendered or retried meanwhile must be known, else old frames replace new ones
         for job in list(self._wanted):
             if len(self._under_way) >= MAX_UNDER_WAY:
                 return
@@ -82,7 +93,8 @@ class Publishing:
             step = state.steps.get(number, EMPTY_STEP)
             bits = unpublished_bits(state, spec, number)
             if spec.steps[number].output_dir:
-                bits |= step.contested & step.done & full_mask(spec, number)
+                doubtful = step.contested | self._doubtful.get((job, number), 0)
+                bits |= doubtful & step.done & full_mask(spec, number)
             for task in tasks_in(bits):
                 attempt = canonical(step, task)
                 if attempt is None or self._published.get((job, number, task)) == attempt[0]:
@@ -114,6 +126,7 @@ class Publishing:
         generation = generation_of(step, task)
         if not result.error:
             self._published[place] = attempt[0]
+            self._doubtful[job, number] = self._doubtful.get((job, number), 0) & ~(1 << task)
             self.errors.pop(job, None)
             key = (job, number, generation)
             self._marks[key] = self._marks.get(key, 0) | 1 << task

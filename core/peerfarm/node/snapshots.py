@@ -103,10 +103,12 @@ class Snapshots:
         for part in parts:
             farm = join_part(farm, part)
         own = (core.node, core.own_log or "")
+        ready = []
         for key, position in vector.items():
             if key != own and key not in core.book.quarantined:
-                core.book.jump(key, position)
+                ready += core.book.jump(key, position)
         core.refresh(farm)
+        core.take_in(ready)
         cut = {key: position.seq for key, position in vector.items() if key != own}
         self._save(cut)
 

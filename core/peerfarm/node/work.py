@@ -36,6 +36,10 @@ ASK_LIMIT_S = 5.0
 """An unanswered ask is withdrawn after this and asked anew."""
 SHORT_RENDER_S = 0.5
 """After a render as short as this the next lease is asked for while the current one still runs."""
+AHEAD_S = 0.05
+MAX_AHEAD = 4
+"""Of still shorter ones so many are leased ahead, but no more than `AHEAD_S` of work: a round trip and two commits take
+longer than such a render, and whatever waits here waits for this worker alone."""
 MAX_LINES = 20
 
 
@@ -57,18 +61,43 @@ class Attempt:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An ask without an answer so far."""
+
+    ask: Ask
+    node: NodeId
+    """The dispatcher that was asked."""
+    since_s: float
+
+
 @dataclass(slots=True)
 class Slot:
     """One concurrent render."""
 
     number: int
     current: Attempt | None = None
-    next: Attempt | None = None
-    """Leased ahead; starts when the current one ends."""
-    ask: Ask | None = None
-    asked_s: float = 0.0
-    asked_node: NodeId | None = None
+    ahead: list[Attempt] = field(default_factory=list)
+    """Leased ahead; each starts when the one before it ends."""
+    asks: list[Asked] = field(default_factory=list)
     last_render_s: float = SHORT_RENDER_S * 10
+
+    def wanted(self) -> int:
+        """How many more leases this slot has use for now."""
+        count = 1
+        if self.current is not None:
+            count = 0
+            if self.last_render_s <= SHORT_RENDER_S and not self.current.is_stopping:
+                count = min(MAX_AHEAD, max(1, int(AHEAD_S / max(self.last_render_s, 0.001))))
+        return count - len(self.ahead) - len(self.asks)
+
+    def withdraw(self, request: int) -> Asked | None:
+        """Expect no answer to that ask any more; None when there is no such ask."""
+        for asked in self.asks:
+            if asked.ask.request == request:
+                self.asks.remove(asked)
+                return asked
+        return None
 
 
 @dataclass(slots=True)
@@ -166,28 +195,24 @@ class Work:
         if not self._is_open(lease, body):
             self._unawait(body)
             return
-        slot = next(
-            (s for s in self.slots if s.ask is not None and s.ask.request == body.request and s.ask.job == body.job),
-            None,
-        )
+        slot = next((s for s in self.slots if any(_is_answer(body, asked) for asked in s.asks)), None)
         if slot is None or body.boot != self.core.identity.boot or self.core.is_stopping:
             self._unawait(body)
             self._return(lease, body.job, body.step, body.task, "not-awaited")
             return
-        slot.ask = None
+        slot.withdraw(body.request)
         attempt = Attempt(lease, body.job, body.step, body.task, body.generation, slot.number)
         self.attempts[attempt_label(lease)] = attempt
         if slot.current is None:
             self._start(slot, attempt)
         else:
-            slot.next = attempt
+            slot.ahead.append(attempt)
         self.is_idle_stale = True
 
     def _unawait(self, body: TaskLeased) -> None:
         if body.boot == self.core.identity.boot:
             for slot in self.slots:
-                if slot.ask is not None and slot.ask.request == body.request:
-                    slot.ask = None
+                if slot.withdraw(body.request) is not None:
                     self.is_idle_stale = True
 
     def _is_open(self, lease: ActionId, body: TaskLeased) -> bool:
@@ -266,13 +291,12 @@ class Work:
     def _end(self, attempt: Attempt) -> None:
         self.attempts.pop(attempt_label(attempt.lease), None)
         slot = self.slots[attempt.slot]
-        if slot.next is attempt:
-            slot.next = None
+        if attempt in slot.ahead:
+            slot.ahead.remove(attempt)
         if slot.current is attempt:
             slot.current = None
-            following, slot.next = slot.next, None
-            if following is not None:
-                self._start(slot, following)
+            if slot.ahead:
+                self._start(slot, slot.ahead.pop(0))
         self.is_idle_stale = True
 
     def on_runner(self, event: RunnerEvent) -> None:
@@ -344,21 +368,15 @@ class Work:
             return
         asking: dict[JobId, int] = {}
         for slot in self.slots:
-            if slot.ask is not None:
-                asking[slot.ask.job] = asking.get(slot.ask.job, 0) + 1
+            for asked in slot.asks:
+                asking[asked.ask.job] = asking.get(asked.ask.job, 0) + 1
         for slot in self.slots:
-            if slot.ask is not None or slot.next is not None:
-                continue
-            if slot.current is not None and not self._may_ask_ahead(slot):
-                continue
-            job = self._choose_job(asking)
-            if job is None:
-                return
-            asking[job] = asking.get(job, 0) + 1
-            self._ask(slot, job)
-
-    def _may_ask_ahead(self, slot: Slot) -> bool:
-        return slot.last_render_s <= SHORT_RENDER_S and slot.current is not None and not slot.current.is_stopping
+            for _ in range(slot.wanted()):
+                job = self._choose_job(asking)
+                if job is None:
+                    return
+                asking[job] = asking.get(job, 0) + 1
+                self._ask(slot, job)
 
     def _choose_job(self, asking: dict[JobId, int]) -> JobId | None:
         mine = self.presence.worker(self.core.node)
@@ -398,58 +416,53 @@ class Work:
         if dispatcher is None:
             return
         self._request += 1
-        slot.ask = Ask(self.core.node, self.core.identity.boot, self._request, job)
-        slot.asked_s = self.core.mono_s
-        slot.asked_node = dispatcher
+        ask = Ask(self.core.node, self.core.identity.boot, self._request, job)
+        slot.asks.append(Asked(ask, dispatcher, self.core.mono_s))
         if dispatcher == self.core.node:
-            reason = self.dispatch.take(slot.ask)
+            reason = self.dispatch.take(ask)
             if reason:
-                self._refused(slot, reason, AGAIN_MS)
+                self._refused(slot, ask.request, reason, AGAIN_MS)
         else:
-            self.core.send(dispatcher, LeaseAsk(slot.ask.boot, slot.ask.request, job))
+            self.core.send(dispatcher, LeaseAsk(ask.boot, ask.request, job))
 
     def on_refused(self, message: LeaseRefused) -> None:
         """A dispatcher said no."""
         for slot in self.slots:
-            if slot.ask is not None and slot.ask.request == message.request:
-                self._refused(slot, message.reason, message.again_ms)
+            self._refused(slot, message.request, message.reason, message.again_ms)
 
     def own_ask_refused(self, ask: Ask) -> None:
         """An ask parked at this very node was refused."""
         for slot in self.slots:
-            if slot.ask == ask:
-                self._refused(slot, "parked", AGAIN_MS)
+            self._refused(slot, ask.request, "parked", AGAIN_MS)
 
-    def _refused(self, slot: Slot, reason: str, again_ms: int) -> None:
-        if slot.ask is None:
-            return
-        self._patience[slot.ask.job] = _Patience(self.core.mono_s + again_ms / 1000, reason)
-        slot.ask = None
-        self.is_idle_stale = True
+    def _refused(self, slot: Slot, request: int, reason: str, again_ms: int) -> None:
+        asked = slot.withdraw(request)
+        if asked is not None:
+            self._patience[asked.ask.job] = _Patience(self.core.mono_s + again_ms / 1000, reason)
+            self.is_idle_stale = True
 
     def _on_gone(self, node: NodeId, _state: PeerState) -> None:
         for slot in self.slots:
-            if slot.ask is not None and slot.asked_node == node:
-                slot.ask = None
+            slot.asks = [asked for asked in slot.asks if asked.node != node]
         self.is_idle_stale = True
 
     def tick(self) -> None:
         """Withdraw what nobody answered; look again at jobs that were refused a while ago."""
         for slot in self.slots:
-            if slot.ask is None or slot.asked_node is None or self.core.mono_s - slot.asked_s < ASK_LIMIT_S:
-                continue
-            if slot.asked_node != self.core.node:
-                self.core.send(slot.asked_node, LeaseWithdrawn(slot.ask.boot, slot.ask.request))
-                self._patience[slot.ask.job] = _Patience(self.core.mono_s + AGAIN_MS / 1000, "silent")
-                slot.ask = None
-                self.is_idle_stale = True
-            elif self.dispatch.dispatcher_of(slot.ask.job) != self.core.node:
-                slot.ask = None
-                self.is_idle_stale = True
+            for asked in list(slot.asks):
+                ask = asked.ask
+                if self.core.mono_s - asked.since_s < ASK_LIMIT_S:
+                    continue
+                if asked.node != self.core.node:
+                    self.core.send(asked.node, LeaseWithdrawn(ask.boot, ask.request))
+                    self._refused(slot, ask.request, "silent", AGAIN_MS)
+                elif self.dispatch.dispatcher_of(ask.job) != self.core.node:
+                    slot.withdraw(ask.request)
+                    self.is_idle_stale = True
         ripe = [job for job, patience in self._patience.items() if self.core.mono_s >= patience.until_s]
         for job in ripe:
             del self._patience[job]
-        if ripe or any(slot.current is None and slot.ask is None for slot in self.slots):
+        if ripe or any(slot.current is None and not slot.asks for slot in self.slots):
             self.is_idle_stale = True
 
     def stop_all(self, reason: str) -> None:
@@ -464,3 +477,7 @@ class Work:
     def find(self, label: str) -> Attempt | None:
         """A running attempt by its name."""
         return self.attempts.get(label) if parse_attempt_label(label) is not None else None
+
+
+def _is_answer(body: TaskLeased, asked: Asked) -> bool:
+    return asked.ask.request == body.request and asked.ask.job == body.job

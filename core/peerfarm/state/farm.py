@@ -113,7 +113,7 @@ def put_job(farm: Farm, job: JobId, state: JobState) -> Farm:
     number = _bucket(job)
     bucket = dict(farm.jobs[number])
     bucket[job] = state
-    return farm._replace(jobs=(*farm.jobs[:number], bucket, *farm.jobs[number + 1 :]))
+    return Farm(farm.created, farm.members, (*farm.jobs[:number], bucket, *farm.jobs[number + 1 :]))
 
 
 def get_record(step: StepState, task: int) -> Record:

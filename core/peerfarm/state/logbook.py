@@ -52,38 +52,49 @@ class LogBook:
         if action.seq <= seq or key in self.quarantined:
             return []
         if action.seq > seq + 1:
-            waiting = self._held_back.setdefault(key, {})
-            if self._held_back_count < MAX_HELD_BACK and action.seq not in waiting:
-                waiting[action.seq] = action
+            if self._held_back_count < MAX_HELD_BACK and action.seq not in self._held_back.get(key, ()):
+                self._held_back.setdefault(key, {})[action.seq] = action
                 self._held_back_count += 1
             return []
-        ready = [action]
-        waiting = self._held_back.get(key, {})
-        if waiting:
-            while (behind := waiting.pop(ready[-1].seq + 1, None)) is not None:
-                ready.append(behind)
-                self._held_back_count -= 1
-            if not waiting:
-                del self._held_back[key]
+        ready = [action, *self._behind(key, action.seq)]
         for entry in ready:
             chain = next_chain(chain, entry.raw)
         self.vector[key] = Position(ready[-1].seq, chain)
         self._digest = None
         return ready
 
-    def jump(self, key: LogKey, position: Position) -> None:
-        """A snapshot covers this log up to there."""
-        if position.seq > self.vector.get(key, (0, NO_CHAIN))[0]:
-            self.vector[key] = position
-            self._digest = None
-            waiting = self._held_back.get(key, {})
-            for seq in [seq for seq in waiting if seq <= position.seq]:
-                del waiting[seq]
-                self._held_back_count -= 1
+    def _behind(self, key: LogKey, seq: int) -> list[Action]:
+        """What was held back and comes right after that action, in order; no longer held back."""
+        waiting = self._held_back.get(key)
+        if waiting is None:
+            return []
+        ready: list[Action] = []
+        while (behind := waiting.pop(seq + 1 + len(ready), None)) is not None:
+            ready.append(behind)
+        self._held_back_count -= len(ready)
+        if not waiting:
+            del self._held_back[key]
+        return ready
+
+    def jump(self, key: LogKey, position: Position) -> list[Action]:
+        """A snapshot covers this log up to there; what was held back and is next in order now, oldest first."""
+        if position.seq <= self.seq_of(key):
+            return []
+        waiting = self._held_back.get(key, {})
+        for seq in [seq for seq in waiting if seq <= position.seq]:
+            del waiting[seq]
+            self._held_back_count -= 1
+        ready = self._behind(key, position.seq)
+        seq, chain = position
+        for entry in ready:
+            seq, chain = entry.seq, next_chain(chain, entry.raw)
+        self.vector[key] = Position(seq, chain)
+        self._digest = None
+        return ready
 
     def gaps(self) -> list[tuple[LogKey, int, int]]:
         """(log, first, last) of what is missing before actions that are held back."""
-        return [(key, self.seq_of(key) + 1, min(waiting) - 1) for key, waiting in self._held_back.items() if waiting]
+        return [(key, self.seq_of(key) + 1, min(waiting) - 1) for key, waiting in self._held_back.items()]
 
     def seq_of(self, key: LogKey) -> int:
         """How far that log is held; 0 for nothing."""
