@@ -1,4 +1,4 @@
-"""Made-up but valid logs of a farm at work: jobs, and a lease and a result for every task, as their authors wrote them."""
+"""Made-up but valid logs of a farm at work: jobs, and a lease and a result for every task, as their authors wrote."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Author:
 def founding(authors: Sequence[Author]) -> list[bytes]:
     """The farm's creation and its members, by the first author."""
     first = authors[0]
-    bodies = [FarmCreated("bench"), *(MemberAdded(one.node, one.key, f"node-{one.log}") for one in authors)]
+    bodies: list[Body] = [FarmCreated("bench"), *(MemberAdded(one.node, one.key, f"node-{one.log}") for one in authors)]
     return [first.write(body, lamport)[1] for lamport, body in enumerate(bodies, 1)]
 
 

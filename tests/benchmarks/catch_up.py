@@ -50,7 +50,7 @@ def _equal(node: RealNode, wanted: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _write_history(node: RealNode, farm_id: FarmId, jobs: int) -> int:
-    """Put the logs of a long time of work into a stopped node's database, its own and three others; how many actions."""
+    """Put four logs of a long time of work into a stopped node's database, one of them its own; how many actions."""
     public = json.loads((node.data / "key").read_text("utf-8"))["public"]
     store, _ = open_store(node.data / "log.db")
     own_log = (store.get("own_log") or b"").decode()

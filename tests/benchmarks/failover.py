@@ -38,4 +38,4 @@ def _failover_s(farm: RealFarm, submitter: RealNode, number: int, is_submitter_k
     others[0].call("cancel", job=job)
     victim.start()
     farm.wait_ready()
-    return (start["mono_ns"] - killed_ns) / 1e9
+    return (int(start["mono_ns"]) - killed_ns) / 1e9

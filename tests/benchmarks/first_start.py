@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from figures import percentile
@@ -35,7 +36,7 @@ def _latencies_ms(farm: RealFarm, worker: RealNode, job: Mapping[str, Any], coun
         time.sleep(0.05 + number % 7 * 0.013)
         sent_ns = time.monotonic_ns()
         job_id = farm.submit(farm.nodes[0], job)
-        start = wait_until("the process start", lambda wanted=job_id: worker.started(wanted), every_s=0.005)[0]
+        start = wait_until("the process start", partial(worker.started, job_id), every_s=0.005)[0]
         found.append((start["mono_ns"] - sent_ns) / 1e6)
         farm.wait_done(farm.nodes[0], job_id, 20.0, 0.02)
     return found[1:]  # the first one loads modules

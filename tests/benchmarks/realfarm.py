@@ -1,4 +1,4 @@
-"""Real nodes for the benchmarks: processes of this checkout on loopback, each with its own home, ended by their pids."""
+"""Real nodes for the benchmarks: processes of this checkout on loopback, each with its own home; ended by pid."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BenchmarkFailed(Exception):
     """Something did not happen in its time; the message says what."""
 
 
-def wait_until(what: str, look: Callable[[], Found], limit_s: float = LIMIT_S, every_s: float = 0.02) -> Found:
+def wait_until(what: str, look: Callable[[], Found | None], limit_s: float = LIMIT_S, every_s: float = 0.02) -> Found:
     """What `look` gives once it is true.
 
     Raises:
@@ -161,7 +161,7 @@ class RealFarm:
     """Several nodes in one farm; the first founds it. A context manager that ends all and removes their homes."""
 
     def __init__(self, nodes: Sequence[Mapping[str, Any]]) -> None:
-        """One mapping of settings for each node; they are called a, b, c …"""
+        """One mapping of settings for each node; they are called a, b, c and so on."""
         self._wanted = nodes
         self._stack = ExitStack()
         self.nodes: list[RealNode] = []
@@ -223,7 +223,7 @@ class RealFarm:
                 raise BenchmarkFailed(f"the job {row['name']} {row['status']}: {row['error']}")
             return row if row["status"] == "done" else None
 
-        return wait_until(f"the end of job {job}", look, limit_s, every_s) or {}
+        return wait_until(f"the end of job {job}", look, limit_s, every_s)
 
 
 def command_settings() -> dict[str, Any]:

@@ -7,9 +7,10 @@ import importlib
 import json
 import os
 import platform
+import signal
 import sys
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), metavar="NAME")
     parser.add_argument("--scale", type=float, default=1.0, help="fewer repetitions and tasks; figures get coarser")
     chosen = parser.parse_args()
+    # Ended by others, it still ends its nodes.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     figures: dict[str, Any] = {}
     failures: dict[str, str] = {}
     for name in chosen.only:
@@ -46,7 +49,7 @@ def main() -> int:
             failures[name] = f"{type(error).__name__}: {error}"
         print(failures.get(name, f"{time.monotonic() - begun_s:.1f} s"), file=sys.stderr, flush=True)
     figures["notes"] = {
-        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),

@@ -13,7 +13,7 @@ FIELDS = ("bytes_out", "messages_out")
 
 
 def run(scale: float) -> dict[str, Any]:
-    """A job of trivial tasks on three nodes; all that they sent while it ran, heartbeats too, by the number of tasks."""
+    """A job of trivial tasks on three nodes; all that they sent meanwhile, heartbeats too, by the number of tasks."""
     tasks = max(20, int(TASKS * scale))
     with RealFarm([command_settings()] * 3) as farm:
         farm.wait_done(farm.nodes[0], farm.submit(farm.nodes[0], true_job(20)), 30.0)
@@ -36,5 +36,5 @@ def run(scale: float) -> dict[str, Any]:
 
 def _sent(farm: RealFarm) -> tuple[int, ...] | None:
     """Bytes and messages sent by all nodes since their start, before encryption; None when they do not tell."""
-    told = [node.call("status").get("traffic") for node in farm.nodes]
+    told: list[dict[str, int]] = [node.call("status").get("traffic") or {} for node in farm.nodes]
     return tuple(sum(one[field] for one in told) for field in FIELDS) if all(told) else None

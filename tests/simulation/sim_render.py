@@ -99,7 +99,7 @@ class Renderer:
         if self.is_stuck:
             return
         plan = world.plan
-        duration_s = plan.render_s(task.job, world.rng)
+        duration_s = plan.render_s(task.job_name, world.rng)
         roll = world.rng.random()
         if roll < plan.hang:
             world.fire("renderer hangs", task.attempt)

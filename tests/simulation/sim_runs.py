@@ -164,6 +164,7 @@ def mend(world: World) -> None:
     for shell in world.nodes.values():
         shell.disk.full = False
         shell.lag_s = 0.0
+        shell.cut_power = ""
         world.impair(shell.id)
         if shell.is_in_farm:
             shell.boot()

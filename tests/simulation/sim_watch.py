@@ -16,6 +16,7 @@ from peerfarm.state.actions import Action, MemberRemoved, TaskLeased, TaskRender
 from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, StepState, all_jobs, get_job, get_record
 from peerfarm.state.join import generation_of
 from peerfarm.state.logbook import LogKey, Position
+from peerfarm.state.snapshot import encode_snapshot
 from peerfarm.state.selectors import cancelled_bits, is_open, tasks_in
 from sim_charges import Charges
 
@@ -36,6 +37,8 @@ class Watch:
         self._world = world
         self._hash_of: dict[bytes, str] = {}
         """Digest of a vector -> hash of the state, over all nodes and all times."""
+        self.exports: dict[bytes, tuple[bytes, ...]] | None = None
+        """Digest of a vector -> the whole state as exported; None: the running hash is enough."""
         self.raws: dict[ActionId, bytes] = {}
         """Every action that was ever recorded."""
         self._identity: dict[bytes, ActionId] = {}
@@ -107,6 +110,11 @@ class Watch:
         state = core.hash.of(core.farm)
         known = self._hash_of.setdefault(core.book.digest(), state)
         self._world.check("P1", state == known, f"{shell.name} has another state than somebody with the same actions")
+        if self.exports is not None:
+            export = tuple(encode_snapshot(core.farm))
+            same = self.exports.setdefault(core.book.digest(), export)
+            self._world.check("P1", export == same, f"{shell.name} exports another state")
+            self._world.count("states exported")
 
     def _replaced(self, shell: SimNode, node: Node) -> None:
         """The farm was joined with a snapshot: nothing of one's own may be gone."""
@@ -216,12 +224,16 @@ class Watch:
     def publishes(self, shell: SimNode, order: PublishOrder) -> None:
         """Frames of a later generation are not replaced by older ones, by a node that hears everybody."""
         world = self._world
-        if world.network.blocked or world.network.trouble or len(world.linked(shell)) < len(world.up()) - 1:
+        others = [other for other in world.up() if other is not shell]
+        is_apart = any(other.is_paused or world.since_trouble_s((shell.id, other.id)) < EXCUSE_S for other in others)
+        if is_apart or self.charges.rolled_back:
             return
         generation = self.charges.generation_of(order.attempt)
         for frame in order.frames:
             there = world.storage.published.get((order.output_dir, frame.name), b"").decode().partition(" ")[0]
             is_newer = self.charges.generation_of(there) > generation
+            if world.storage.writers.get((order.output_dir, frame.name)) in world.removed or shell.id in world.removed:
+                continue
             world.check("P9", not is_newer, f"{shell.name} puts {order.attempt} in place of {there}, which is newer")
 
     # Liveness

@@ -45,11 +45,11 @@ class Plan:
     """Workers that lack the application though they say that they have it."""
     snapshot_actions: int = 50_000
     seconds: dict[str, float] = field(default_factory=dict)
-    """Job -> seconds of one render."""
+    """Name of a job -> seconds of one render."""
 
-    def render_s(self, job: str, rng: random.Random) -> float:
+    def render_s(self, name: str, rng: random.Random) -> float:
         """How long one render takes."""
-        return self.seconds.get(job, 1.0) * rng.uniform(0.7, 1.4)
+        return self.seconds.get(name, 1.0) * rng.uniform(0.7, 1.4)
 
 
 @dataclass(slots=True)
@@ -102,10 +102,6 @@ class World(Clock):
     def up(self) -> list[SimNode]:
         """Machines whose node runs and that belong to the farm."""
         return [node for node in self.nodes.values() if node.node is not None and node.is_in_farm]
-
-    def linked(self, shell: SimNode) -> list[NodeId]:
-        """Whom a node has a connection with."""
-        return [one if other == shell.id else other for one, other in self.network.links if shell.id in (one, other)]
 
     def impair(self, *what: object) -> None:
         """A node, or a pair of nodes, is in trouble now."""
@@ -171,7 +167,6 @@ class World(Clock):
             if not isinstance(answer, Mapping):
                 return
             identity = JobId(answer["job"])
-            self.plan.seconds[identity] = seconds
             if shell.node is not None:
                 state = get_job(shell.node.core.farm, identity)
                 if state is not None and state.submitted is not None:
@@ -179,6 +174,7 @@ class World(Clock):
                     self.jobs[identity] = JobNote(node, log, seq)
             self.labels[label or identity] = identity
 
+        self.plan.seconds[job["name"]] = seconds
         self.call(shell, taken, "submit", job=dict(job))
 
     def note_holders(self) -> None:

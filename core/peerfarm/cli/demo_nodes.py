@@ -45,6 +45,8 @@ class FarmNode:
         self.process: subprocess.Popen[bytes] | None = None
         self.killed_ns: int | None = None
         """When it was killed, on the monotonic clock; None while it lives."""
+        self.variables: dict[str, str] = {}
+        """Of its environment, besides the ones of this process."""
         self._client: LocalClient | None = None
         self.home.config.mkdir(parents=True, exist_ok=True)
         # JSON is YAML, and needs no care about quotes.
@@ -58,7 +60,7 @@ class FarmNode:
     def environment(self) -> dict[str, str]:
         """Of its process and of commands that speak to it: the user's own `PEERFARM_*` must not reach it."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PEERFARM_")}
-        return {**kept, "PEERFARM_HOME": str(self.directory)}
+        return {**kept, **self.variables, "PEERFARM_HOME": str(self.directory)}
 
     def start(self) -> None:
         """Start its process; `await_hello` tells when it can be asked."""
@@ -153,6 +155,7 @@ class FarmNode:
             return None
         if self.is_running:
             self.ask_to_stop()
+        self._hang_up()
         try:
             return self.process.wait(limit_s)
         except subprocess.TimeoutExpired:

@@ -107,8 +107,8 @@ class Watch:
             words = f"{victim} was killed: the others joined through it, and nobody needs it to go on."
         elif held:
             who = f"{victim}, which took the job," if victim is self.submitter else str(victim)
-            go = "go" if count > 1 else "goes"
-            words = f"{who} was killed while it rendered {frames}: its {text.count(count, 'frame')} {go} to others."
+            lost = f"its {text.count(count, 'frame')} {'go' if count > 1 else 'goes'} to others as soon as they miss it"
+            words = f"{who} was killed while it rendered {frames}: {lost}."
         else:
             words = f"{victim} was killed."
         self.stage.say(words, "red")

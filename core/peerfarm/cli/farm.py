@@ -45,7 +45,7 @@ def run_status(_: argparse.Namespace, screen: Screen) -> int:
     for slot in answer["slots"]:
         screen.line(f"  {slot['slot']}: {_slot_words(slot)}")
     if answer["disk"] != "ok":
-        screen.line(screen.styled("the disk is full: no new work is taken until there is room", "red"))
+        screen.line(screen.styled(f"no new work, the disk refuses: {text.clean(answer['disk'])}", "red"))
     for alarm in answer["alarms"]:
         screen.line(screen.styled(f"alarm: {text.clean(alarm)}", "red"))
     return ExitCode.OK

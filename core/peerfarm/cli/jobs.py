@@ -87,12 +87,14 @@ def show_job(job: dict[str, Any], screen: Screen) -> None:
     others = "".join(f", {tasks[kind]} {kind}" for kind in kinds if tasks.get(kind))
     screen.line(f"  {text.percent(job['progress'])}: {frames}, {tasks['done']} of {tasks['total']} tasks done{others}")
     if job["output"]:
-        screen.line(f"  output: {text.clean(job['output'])}{'' if job['published'] else ' (not all published yet)'}")
-    held = f"held by {job['held_by']} of {text.count(job['held_of'], 'other')}"
+        screen.line(f"  output: {text.clean(job['output'])}{'' if job.get('is_published', True) else ' (not all published yet)'}")
+    held = ""
+    if job["held_by"] is not None:
+        held = f", held by {job['held_by']} of {text.count(job['held_of'], 'other')}"
     pool = f", pool {text.clean(job['pool'])}" if job["pool"] else ""
     since = text.local_time(job["submitted_ms"])
     screen.line(f"  priority {job['priority']}{pool}, submitted by {text.clean(job['user'])} at {since}")
-    screen.line(f"  dispatched by {text.clean(job['dispatcher'] or 'nobody now')}, {held}")
+    screen.line(f"  dispatched by {text.clean(job['dispatcher'] or 'nobody now')}{held}")
     if job["eta_s"] is not None:
         screen.line(f"  about {text.duration(job['eta_s'])} left")
     if job["error"]:

@@ -19,6 +19,9 @@ class Joining:
 
     mesh: Mesh
     listen: str
+    port: int
+    """Of the join socket: the one after the settings' own, so that a firewall can let both in; 0 for any."""
+    advertise: tuple[str, ...]
     tell: Callable[[Input], None]
     join_request: Callable[[str], bytes]
     _keys: KeyPair | None = None
@@ -45,8 +48,8 @@ class Joining:
         try:
             if self._keys is None:
                 self._keys = new_keys()
-                self._port = self.mesh.open_join(self.listen or "127.0.0.1", 0, self._keys)
-            hosts = dict.fromkeys(address.rpartition(":")[0] for address in self.mesh.addresses())
+                self._port = self.mesh.open_join(self.listen or "127.0.0.1", self.port, self._keys)
+            hosts = dict.fromkeys(address.rpartition(":")[0] for address in self.advertise or self.mesh.addresses())
             addresses = [f"{host}:{self._port}" for host in hosts] or [f"127.0.0.1:{self._port}"]
             text = format_join(addresses, self._keys.public, token, farm_name)
         except PeerfarmError as error:

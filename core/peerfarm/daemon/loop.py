@@ -19,7 +19,7 @@ from peerfarm.daemon.ledger import Ledger
 from peerfarm.daemon.machine import load_percent
 from peerfarm.daemon.minting import mint
 from peerfarm.daemon.peers import Dialling
-from peerfarm.errors import StoreError
+from peerfarm.errors import ConfigError, StoreError
 from peerfarm.gateway.server import ClientGone as LocalGone
 from peerfarm.gateway.server import Gateway
 from peerfarm.mesh import (
@@ -69,6 +69,7 @@ class Loop:
         runner: ProcessRunner,
         *,
         listen: tuple[str, int],
+        join_port: int,
         seeds: tuple[str, ...],
         advertise: tuple[str, ...],
         inbox: Inbox,
@@ -85,7 +86,9 @@ class Loop:
         self._save_root = save_root
         self._ledger = Ledger(store, self._release)
         self._dialling = Dialling(mesh, seeds)
-        self._joining = Joining(mesh, listen[0], self._soon, node.requests.membership.join_request)
+        self._joining = Joining(
+            mesh, listen[0], join_port, advertise, self._soon, node.requests.membership.join_request
+        )
         self._pending: list[Any] = []
         self._capabilities: tuple[Capability, ...] = ()
         self._is_open = False
@@ -318,11 +321,21 @@ class Loop:
         host, port = self._listen
         if not host:
             return
-        self._store.put("port", str(self._mesh.open(host, port)).encode())
+        self._store.put("port", str(self._listen_at(host, port)).encode())
         addresses = self._advertise or self._mesh.addresses()
         core = self._node.core
         core.settings = replace(core.settings, addresses=addresses)
         self._node.presence.announce()
+
+    def _listen_at(self, host: str, port: int) -> int:
+        """The settings' port, else the last one, else, where another program took that, any."""
+        last = int((self._store.get("port") or b"0").decode())
+        try:
+            return self._mesh.open(host, port or last)
+        except ConfigError:
+            if port or not last:
+                raise
+            return self._mesh.open(host, 0)
 
 
 class Inbox:

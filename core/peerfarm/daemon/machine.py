@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
 import socket
 import sys
+
+from peerfarm.errors import ConfigError
 
 
 def host_name() -> str:
@@ -42,3 +45,22 @@ def load_percent(cores: int) -> int:
         return int(os.getloadavg()[0] / cores * 100)
     except (AttributeError, OSError):
         return 0
+
+
+def check_listen(host: str, port: int) -> None:
+    """Make sure that peers could be listened to there, without doing so: that begins only once there is a farm.
+
+    Raises:
+        ConfigError: The port is taken, or the address is not of this machine.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        if os.name != "nt":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as libzmq does there
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                hint = "Set another `port` in peerfarm.yaml, or 0 to let the system choose."
+                raise ConfigError(f"port {port} is in use by another program", hint) from error
+            hint = "Set `listen` to an address of this machine, or 0.0.0.0 for all, and `port` above 1023."
+            raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}", hint) from error

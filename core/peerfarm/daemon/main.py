@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from contextlib import ExitStack
@@ -9,11 +10,11 @@ from types import FrameType
 
 from peerfarm import __version__
 from peerfarm.apps.registry import APPS
-from peerfarm.config import Home, Settings, describe_settings, save_setting
+from peerfarm.config import Home, Settings, describe_settings, load_settings, save_setting
 from peerfarm.daemon.journal import journal, open_journal
 from peerfarm.daemon.ledger import recall
 from peerfarm.daemon.loop import Inbox, Loop
-from peerfarm.daemon.machine import core_count, host_name, memory_mb, user_name
+from peerfarm.daemon.machine import check_listen, core_count, host_name, memory_mb, user_name
 from peerfarm.daemon.minting import mint_boot, mint_log
 from peerfarm.gateway.server import Gateway
 from peerfarm.mesh import KeyPair, ZmqMesh, new_keys
@@ -41,6 +42,8 @@ def run(settings: Settings, home: Home) -> int:
         stack.callback(journal.removeHandler, handler)
         lock = HomeLock(home.data / "lock")
         stack.callback(lock.release)
+        if settings.listen:
+            check_listen(settings.listen, settings.port)
         pair = load_or_make_keys(home.data / "key", _new_pair)
         store, doubt = open_store(home.data / "log.db")
         stack.callback(store.close)
@@ -62,18 +65,18 @@ def run(settings: Settings, home: Home) -> int:
             runner.discover()
         runner.prune(settings.keep_logs_days)
         gateway = Gateway(home.local, version=__version__)
-        port = settings.port or int((store.get("port") or b"0").decode())
         loop = Loop(
             node,
             mesh,
             gateway,
             store,
             runner,
-            listen=(settings.listen, port),
+            listen=(settings.listen, settings.port),
+            join_port=settings.port + 1 if settings.port else 0,
             seeds=settings.seeds,
             advertise=settings.advertise,
             inbox=inbox,
-            save_root=lambda root: save_root(home, settings, root),
+            save_root=lambda root: save_root(node, home, settings, root),
         )
         node.start(remembered, time.monotonic())
         gateway.open(settings.local_port)
@@ -89,10 +92,11 @@ def run(settings: Settings, home: Home) -> int:
     return 0
 
 
-def save_root(home: Home, settings: Settings, root: str) -> None:
+def save_root(node: Node, home: Home, settings: Settings, root: str) -> None:
     """Keep a directory among the settings' `roots`."""
     if root not in settings.roots:
-        save_setting(home.config / "peerfarm.yaml", "roots", [*settings.roots, root])
+        save_setting(home.settings, "roots", [*settings.roots, root])
+        node.requests.settings = describe_settings(load_settings(home.settings, os.environ))
 
 
 def _new_pair() -> tuple[str, str]:

@@ -54,7 +54,7 @@ class Membership:
     def invite(self, request: LocalRequest) -> None:
         """`invite`: open the join socket for one newcomer."""
         if self.core.farm.created is None:
-            raise RequestRefused("this node belongs to no farm", "found one with `peerfarm init NAME`")
+            raise RequestRefused("this node belongs to no farm yet", "found one with `peerfarm init NAME`")
         if len(self._tokens) >= MAX_TOKENS:
             raise RequestRefused(f"{MAX_TOKENS} invitations are open", "use one of them, or wait ten minutes")
         self._tokens[request.minted.token] = self.core.mono_s + TOKEN_LIFE_S

@@ -13,7 +13,7 @@ def need(request: LocalRequest, field: str, kind: type) -> Any:
     """That field; RequestRefused when it is missing or of another type."""
     value = request.params.get(field)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise RequestRefused(f"{request.method} needs {field} as {kind.__name__}", "see plugins/README.md")
+        raise RequestRefused(f"{request.method} needs {field} as {kind.__name__}", "see the README of the gateway")
     return value
 
 

@@ -41,6 +41,7 @@ class Peer:
     has_link: bool = False
     has_greeted: bool = False
     boot: str = ""
+    former_boots: tuple[str, ...] = ()
     about: About | None = None
     addresses: tuple[str, ...] = ()
     beat: Beat | None = None
@@ -175,6 +176,13 @@ class Presence:
         if self._core.farm_id is not None and message.farm and message.farm != self._core.farm_id:
             self._core.alarm(f"node {self.name_of(peer.node)} belongs to another farm")
             return False
+        if message.boot in peer.former_boots:
+            self._core.alarm(
+                f"two programs with the key of {self.name_of(peer.node)} run at once: was its home copied to another "
+                "machine? Stop one of them, and let the other machine join with a home of its own"
+            )
+        if peer.boot and peer.boot != message.boot:
+            peer.former_boots = (*peer.former_boots[-MAX_ADDRESSES:], peer.boot)
         is_repeated = peer.has_greeted and peer.boot == message.boot
         if peer.boot != message.boot:
             peer.progress_s.clear()
@@ -182,13 +190,15 @@ class Presence:
         peer.has_greeted = True
         peer.has_link = True
         peer.signs.has_left = False
+        was_alive = counts_as_alive(peer.state) and peer.state is not PeerState.UNKNOWN
         self.heard(peer)
         if not is_repeated:
             places = tuple((node, where) for node, where in sorted(self._addresses.items()) if node != peer.node)
             if places:
                 self._core.effects.beats.append((peer.node, encode_message(Whereabouts(places))))
-            for observer in self.on_alive:
-                observer(peer.node)
+            if was_alive:  # else `heard` has told already
+                for observer in self.on_alive:
+                    observer(peer.node)
         return True
 
     def heard(self, peer: Peer) -> None:

@@ -175,8 +175,9 @@ class Replication:
             key = (action.node, action.log)
             if action.seq > known.get(key, 0):
                 known[key] = action.seq
-            self._pulled_s.pop(key, None)
-            if not core.accept(action) and action.seq <= core.book.seq_of(key):
+            if core.accept(action):
+                self._pulled_s.pop(key, None)
+            elif action.seq <= core.book.seq_of(key):
                 core.counters.duplicates_received += 1
         if self._has_new_job:
             self._has_new_job = False

@@ -28,7 +28,8 @@ class Requests:
         self._core = core
         self._presence = presence
         self._views = views
-        self._settings = settings
+        self.settings = settings
+        """As `config` shows them; the daemon puts others in place when `init` or `join` changed the file."""
         self.desk = Desk(core)
         self.membership = Membership(core, presence, self.desk.reply, self.desk.refuse)
         self.control = JobControl(core, views)
@@ -59,7 +60,7 @@ class Requests:
             "join": self._join,
             "remove": self._remove,
             "apps": lambda _: {"apps": list(self.apps), "problems": list(self.problems)},
-            "config": lambda _: {"settings": dict(settings)},
+            "config": lambda _: {"settings": dict(self.settings)},
             "subscribe": self._subscribe,
             "stop": self._stop,
         }
@@ -68,7 +69,7 @@ class Requests:
         """Answer, or begin what will answer later."""
         method = self._methods.get(request.method)
         if method is None:
-            unknown = RequestRefused(f"there is no method {request.method}", "see plugins/README.md for the methods")
+            unknown = RequestRefused(f"there is no method {request.method}", "see the gateway's README")
             self.desk.refuse(request, unknown)
             return
         try:

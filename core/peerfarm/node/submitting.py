@@ -37,6 +37,10 @@ class Submitting:
     def submit(self, request: LocalRequest) -> None:
         """`submit`: answered once the job is on disk."""
         core = self.core
+        if core.farm.created is None and core.farm_id is not None:
+            raise RequestRefused(
+                "joining is under way: the farm's state has not come yet", "try again in a few seconds"
+            )
         if core.farm.created is None:
             raise RequestRefused(
                 "this node belongs to no farm yet",

@@ -195,9 +195,10 @@ class Views:
         assert state.submitted is not None
         node, log, seq = state.submitted[0]
         if node != self._core.node:
-            return {"held_by": None, "held_of": WANTED_COPIES}
+            return {"held_by": None, "held_of": None}
         held = sum(1 for peer in self._presence.peers if self._replication.link(peer).held.get(log, 0) >= seq)
-        return {"held_by": held, "held_of": min(WANTED_COPIES, len(self._presence.peers))}
+        wanted = min(WANTED_COPIES, len(self._presence.peers))
+        return {"held_by": min(held, wanted), "held_of": wanted}
 
     def _eta_s(self, state: JobState, tasks: dict[str, int]) -> float | None:
         left = tasks["leased"] + tasks["ready"] + tasks["blocked"]

@@ -23,6 +23,7 @@ from peerfarm.node.effects import StartRender
 from peerfarm.node.fitness import unfit_reason
 from peerfarm.node.jobindex import JobIndex
 from peerfarm.node.presence import Presence
+from peerfarm.node.slots import UNKNOWN_RENDER_S, Asked, Attempt, Slot
 from peerfarm.policy.eligible import left_off
 from peerfarm.policy.inputs import inputs_of
 from peerfarm.policy.liveness import PeerState
@@ -34,70 +35,7 @@ from peerfarm.state.selectors import cancelled_bits, failures_by_worker, is_open
 
 ASK_LIMIT_S = 5.0
 """An unanswered ask is withdrawn after this and asked anew."""
-SHORT_RENDER_S = 0.5
-"""After a render as short as this the next lease is asked for while the current one still runs."""
-AHEAD_S = 0.05
-MAX_AHEAD = 4
-"""Of still shorter ones so many are leased ahead, but no more than `AHEAD_S` of work: a round trip and two commits take
-longer than such a render, and whatever waits here waits for this worker alone."""
 MAX_LINES = 20
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One attempt that this node runs or is about to."""
-
-    lease: ActionId
-    job: JobId
-    step: int
-    task: int
-    generation: int
-    slot: int
-    is_started: bool = False
-    is_stopping: str = ""
-    """Why it was told to stop; empty while it may run."""
-    thousandths: int = 0
-    frame: int = 0
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An ask without an answer so far."""
-
-    ask: Ask
-    node: NodeId
-    """The dispatcher that was asked."""
-    since_s: float
-
-
-@dataclass(slots=True)
-class Slot:
-    """One concurrent render."""
-
-    number: int
-    current: Attempt | None = None
-    ahead: list[Attempt] = field(default_factory=list)
-    """Leased ahead; each starts when the one before it ends."""
-    asks: list[Asked] = field(default_factory=list)
-    last_render_s: float = SHORT_RENDER_S * 10
-
-    def wanted(self) -> int:
-        """How many more leases this slot has use for now."""
-        count = 1
-        if self.current is not None:
-            count = 0
-            if self.last_render_s <= SHORT_RENDER_S and not self.current.is_stopping:
-                count = min(MAX_AHEAD, max(1, int(AHEAD_S / max(self.last_render_s, 0.001))))
-        return count - len(self.ahead) - len(self.asks)
-
-    def withdraw(self, request: int) -> Asked | None:
-        """Expect no answer to that ask any more; None when there is no such ask."""
-        for asked in self.asks:
-            if asked.ask.request == request:
-                self.asks.remove(asked)
-                return asked
-        return None
 
 
 @dataclass(slots=True)
@@ -195,7 +133,7 @@ class Work:
         if not self._is_open(lease, body):
             self._unawait(body)
             return
-        slot = next((s for s in self.slots if any(_is_answer(body, asked) for asked in s.asks)), None)
+        slot = next((s for s in self.slots if s.awaits(body)), None)
         if slot is None or body.boot != self.core.identity.boot or self.core.is_stopping:
             self._unawait(body)
             self._return(lease, body.job, body.step, body.task, "not-awaited")
@@ -234,6 +172,7 @@ class Work:
             self._return(attempt.lease, attempt.job, attempt.step, attempt.task, "unknown-job")
             return
         attempt.is_started = True
+        attempt.started_s = self.core.mono_s
         self.core.effects.must_sync = True  # no start before its lease is in the own store
         assert state is not None
         self.core.effects.starts.append(StartRender(slot.number, self._render_task(attempt, state, spec)))
@@ -277,6 +216,10 @@ class Work:
             return "done-elsewhere"
         if cancelled_bits(step) >> attempt.task & 1:
             return "cancelled"
+        if not attempt.is_started and not any(
+            a[0] == attempt.lease and is_open(a) for a in get_record(step, attempt.task)
+        ):
+            return "requeued"
         return ""
 
     def stop(self, attempt: Attempt, reason: str) -> None:
@@ -339,7 +282,7 @@ class Work:
         )
 
     def _failed(self, attempt: Attempt, event: AttemptFailed) -> None:
-        self.slots[attempt.slot].last_render_s = SHORT_RENDER_S * 10
+        self.slots[attempt.slot].last_render_s = UNKNOWN_RENDER_S
         self._end(attempt)
         if attempt.is_stopping:
             self._return(attempt.lease, attempt.job, attempt.step, attempt.task, attempt.is_stopping)
@@ -449,6 +392,11 @@ class Work:
     def tick(self) -> None:
         """Withdraw what nobody answered; look again at jobs that were refused a while ago."""
         for slot in self.slots:
+            if slot.holds_too_long(self.core.mono_s) and not self.core.disk_error:
+                slot.last_render_s = UNKNOWN_RENDER_S
+                for attempt in list(slot.ahead):
+                    self.stop(attempt, "held-too-long")
+        for slot in self.slots:
             for asked in list(slot.asks):
                 ask = asked.ask
                 if self.core.mono_s - asked.since_s < ASK_LIMIT_S:
@@ -477,7 +425,3 @@ class Work:
     def find(self, label: str) -> Attempt | None:
         """A running attempt by its name."""
         return self.attempts.get(label) if parse_attempt_label(label) is not None else None
-
-
-def _is_answer(body: TaskLeased, asked: Asked) -> bool:
-    return asked.ask.request == body.request and asked.ask.job == body.job

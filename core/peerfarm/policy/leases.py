@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from peerfarm.model.ids import NodeId
-from peerfarm.state.farm import EMPTY_STEP, JobState, get_record
+from peerfarm.state.farm import EMPTY_STEP, JobState, StepState, get_record
 from peerfarm.state.selectors import tasks_in
 
 LOST_S = 15.0
@@ -14,10 +14,16 @@ STALL_MARGIN_S = 60.0
 """The worker's own stall limit acts first; this much later the dispatcher takes the lease back."""
 
 
+def _failed_on(step: StepState, task: int) -> set[NodeId]:
+    return {a[1][2] for a in get_record(step, task) if a[1] is not None and a[3] is not None}
+
+
 def choose_task(
     state: JobState, ready: Sequence[int], steps: Sequence[int], worker: NodeId, others: Collection[NodeId]
 ) -> tuple[int, int] | None:
     """The (step, task) to give to a worker: the first ready one, in the order of the steps and frames.
+
+    What failed before comes after what did not; what a dead worker left comes in its place, for it is waited for.
 
     Args:
         ready: Per step a bit map of ready tasks.
@@ -28,11 +34,13 @@ def choose_task(
     for number in steps:
         step = state.steps.get(number, EMPTY_STEP)
         bits = ready[number]
-        fresh = bits & ~step.troubled
+        failed = {task: workers for task in tasks_in(bits & step.troubled) if (workers := _failed_on(step, task))}
+        fresh = bits
+        for task in failed:
+            fresh ^= 1 << task
         if fresh:
             return number, (fresh & -fresh).bit_length() - 1
-        for task in tasks_in(bits):
-            failed = {a[1][2] for a in get_record(step, task) if a[1] is not None and a[3] is not None}
-            if worker not in failed or not set(others) - failed:
+        for task, workers in failed.items():
+            if worker not in workers or not set(others) - workers:
                 return number, task
     return None

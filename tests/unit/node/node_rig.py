@@ -97,10 +97,10 @@ class Solo:
         job = {"name": "sea", "app": "ocean", "frames": "1-2", "chunk": 1, "output": "/out/sea_####.png", **fields}
         return str(self.ask("submit", job=job)["job"])
 
-    def render(self, task: RenderTask) -> Effects:
+    def render(self, task: RenderTask, render_s: float = 2.0) -> Effects:
         """The runner finished an attempt with all its frames."""
         frames = tuple(FrameFile(task.frame_name(frame), 10, bytes(32)) for frame in task.frames)
-        return self.turn(inputs.RunnerSaid(AttemptRendered(task.attempt, frames, 2.0)))
+        return self.turn(inputs.RunnerSaid(AttemptRendered(task.attempt, frames, render_s)))
 
     def fail(self, task: RenderTask, reason: FailReason = FailReason.APP_FAILED, message: str = "it broke") -> Effects:
         """The runner says that an attempt failed."""

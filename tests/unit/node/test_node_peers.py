@@ -254,3 +254,15 @@ def test_a_render_that_ends_while_the_disk_refuses_is_recorded_when_there_is_roo
     assert solo.render(solo.starts[0]).rows == []
     assert solo.turn(inputs.DiskRecovered()).rows != []
     assert solo.ask("job", job=job)["tasks"]["done"] == 1
+
+
+def test_two_programs_with_one_key_raise_an_alarm(solo: Solo) -> None:
+    for boot in (BOOT, "otherbot", BOOT):
+        arrive(solo, boot=boot)
+    assert "run at once" in solo.ask("status")["alarms"][0]
+
+
+def test_a_restarted_peer_raises_none(solo: Solo) -> None:
+    for boot in (BOOT, "otherbot", "thirdbot"):
+        arrive(solo, boot=boot)
+    assert solo.ask("status")["alarms"] == []

@@ -255,3 +255,12 @@ def test_stopping_ends_renders_gives_leases_back_and_says_that_it_is_over(solo: 
     assert not solo.effects[-1].is_over
     assert solo.turn(RunnerSaid(AttemptStopped(solo.starts[0].attempt))).is_over
     assert solo.ask("job", job=job)["tasks"]["ready"] == 2
+
+
+def test_what_was_leased_ahead_behind_a_long_render_goes_back_for_others(solo: Solo) -> None:
+    solo.submit(frames="1-9")
+    solo.render(solo.starts[0], render_s=0.3)
+    assert len(solo.node.work.attempts) == 2
+    solo.wait(3)
+    assert [label for label in solo.node.work.attempts] == [solo.starts[1].attempt]
+    assert solo.ask("jobs")["jobs"][0]["tasks"]["leased"] == 1

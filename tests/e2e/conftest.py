@@ -1,0 +1,40 @@
+"""Fixtures of the end-to-end tests: real farms whose processes never outlive their test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from farm_rig import RealFarm
+
+import peerfarm
+
+CORE = Path(peerfarm.__file__).parents[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _importable() -> Iterator[None]:
+    """Let the processes that tests start find this checkout, installed or not."""
+    patch = pytest.MonkeyPatch()
+    paths = [str(CORE), *filter(None, [os.environ.get("PYTHONPATH", "")])]
+    patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[RealFarm]:
+    """A farm without nodes yet, whose nodes know the built-in renderer alone."""
+    made = RealFarm(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def blender_farm(tmp_path: Path) -> Iterator[RealFarm]:
+    """A farm without nodes yet, whose nodes look for Blender."""
+    made = RealFarm(tmp_path, knows_blender=True)
+    yield made
+    made.close()
