@@ -1,4 +1,4 @@
-"""Prints the figures of this machine: `python tests/benchmarks/run.py [--json] [--only NAME ...] [--scale FACTOR]`."""
+"""Prints the figures of this machine: `python tests/benchmarks/run.py [--json] [--only NAME ...] [--record NAME]`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2] / "core")]
@@ -35,9 +37,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print nothing but one JSON object")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), metavar="NAME")
     parser.add_argument("--scale", type=float, default=1.0, help="fewer repetitions and tasks; figures get coarser")
+    parser.add_argument("--record", metavar="NAME", help="also write results/NAME.json and results/NAME.md")
     chosen = parser.parse_args()
     # Ended by others, it still ends its nodes.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    notes = {"load_before": _load(), "commit_ms": _commit_ms()}
     figures: dict[str, Any] = {}
     failures: dict[str, str] = {}
     for name in chosen.only:
@@ -53,12 +57,34 @@ def main() -> int:
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
-        "load_after": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        **notes,
+        "load_after": _load(),
         "scale": chosen.scale,
         "failures": failures,
     }
     print(json.dumps(figures, indent=None if chosen.json else 2))
+    if chosen.record:
+        importlib.import_module("record").record(chosen.record, figures, " ".join(["python", *sys.argv]))
     return 1 if failures else 0
+
+
+def _load() -> float | None:
+    """Programs that wanted a processor in the last minute; None where the system does not tell."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def _commit_ms() -> float:
+    """What making one small action durable costs on the disk of the temporary directory."""
+    store_room = importlib.import_module("peerfarm.store")
+    with tempfile.TemporaryDirectory(prefix="peerfarm-bench-") as home:
+        store, _ = store_room.open_store(Path(home) / "log.db")
+        samples = []
+        for seq in range(1, 101):
+            begun_s = time.perf_counter()
+            store.append([("a" * 16, "b" * 8, seq, b"x" * 200)])
+            samples.append((time.perf_counter() - begun_s) * 1000)
+        store.close()
+    return round(median(samples), 3)
 
 
 if __name__ == "__main__":

@@ -241,7 +241,7 @@ def test_status_shows_what_needs_attention(node: FakeNode, capsys: Said) -> None
         "slots: 1 of 2 busy",
         "0: sea render task 0 frames 1-5 (blender) 40 % frame 2",
         "1: idle",
-        "the disk is full",
+        "the disk refuses",
         "alarm: the state of tide differs",
     ]
     assert [words for words in expected if words not in said] == []

@@ -80,7 +80,7 @@ def join_head(
         return farm
     changed = {name: entry for name, entry in registers.items() if _is_newer(entry, mine.registers.get(name))}
     chosen = least(mine.submitted, submitted)
-    if not changed and chosen is mine.submitted and get_job(farm, job) is not None:
+    if not changed and chosen is mine.submitted:
         return farm
     joined = mine._replace(submitted=chosen, registers={**mine.registers, **changed})
     if chosen is not mine.submitted:
@@ -129,9 +129,10 @@ def join_marks(
 
 
 def _union(mine: Mapping[int, int], other: Mapping[int, int]) -> Mapping[int, int]:
-    if not other:
-        return mine
-    return {generation: mine.get(generation, 0) | other.get(generation, 0) for generation in {*mine, *other}}
+    marked = {generation: bits for generation, bits in other.items() if bits}
+    if not marked:
+        return mine  # marks on no task at all must leave no trace, or a snapshot would hash differently
+    return {generation: mine.get(generation, 0) | marked.get(generation, 0) for generation in {*mine, *marked}}
 
 
 def join_task(farm: Farm, job: JobId, number: int, task: int, record: Record) -> Farm:

@@ -262,5 +262,5 @@ def test_what_was_leased_ahead_behind_a_long_render_goes_back_for_others(solo: S
     solo.render(solo.starts[0], render_s=0.3)
     assert len(solo.node.work.attempts) == 2
     solo.wait(3)
-    assert [label for label in solo.node.work.attempts] == [solo.starts[1].attempt]
+    assert list(solo.node.work.attempts) == [solo.starts[1].attempt]
     assert solo.ask("jobs")["jobs"][0]["tasks"]["leased"] == 1
