@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 import time
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from action_stream import FARM, Author, founding, submissions, work
 from figures import rounded
 
 from peerfarm.daemon.ledger import Ledger
+from peerfarm.daemon.machine import calm_collector
 from peerfarm.mesh import new_keys
 from peerfarm.model.ids import BootId, LogId, NodeId, node_id_of
 from peerfarm.node import Node, inputs
@@ -103,7 +103,7 @@ def _measure(jobs: int, at_once: int) -> tuple[float, float]:
         receiver.take(batches(submissions(authors, jobs, TASKS, 100)))
         receiver.finish()
         messages = batches(work(authors, jobs, TASKS, 10_000, at_once))
-        gc.collect()
+        calm_collector()
         receiver.longest_s = 0.0
         begun_s = time.monotonic()
         receiver.take(messages)

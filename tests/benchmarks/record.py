@@ -35,8 +35,8 @@ def _table(name: str, figures: dict[str, Any], command: str) -> str:
         f"# {name}",
         "",
         f"`{command}` at {notes['at']} on {notes['system']}, Python {notes['python']}, {notes['cores']} cores.",
-        f"Load before and after: {notes['load_before']}, {notes['load_after']}; one commit of a small action took "
-        f"{notes['commit_ms']} ms. A load near or above the number of cores means that others used the machine too.",
+        f"Load before and after: {notes['load_before']}, {notes['load_after']}; a commit: {notes['commit_ms']} ms.",
+        "A load near or above the number of cores means that others used the machine too.",
         "",
         "| figure | value | floor | aim |",
         "|---|---|---|---|",

@@ -79,7 +79,7 @@ def test_port_in_use_is_named_with_its_setting_before_the_node_runs(farm: RealFa
         done = peerfarm(node, "start")
     assert done.returncode == 1
     assert f"port {port}" in done.stderr.lower()
-    assert f"`{setting}`" in done.stderr
+    assert setting in done.stderr.replace(f"port {port}", "")
     assert peerfarm(node, "status").returncode == 3
 
 
@@ -111,7 +111,7 @@ def test_wrong_frames_are_quoted_with_the_place_and_the_right_form(
     lonely_farm: RealFarm, ada: FarmNode, frames: str, words: tuple[str, ...]
 ) -> None:
     said = submit(lonely_farm, ada, "--frames", frames)
-    assert [] == [word for word in words if word not in said]
+    assert [word for word in words if word not in said] == []
 
 
 def test_unknown_app_is_answered_with_the_nearest_name(lonely_farm: RealFarm, ada: FarmNode) -> None:
@@ -202,10 +202,11 @@ def test_blender_that_renders_nothing_fails_the_job_with_its_own_words(
     log = peerfarm(ada, "log", outcome["job"])
     assert "Blender 3.4.1" in log.stdout
     assert f"PROCESS END exit code {1 if is_honest else 0}" in log.stdout
-    assert [] == list(lonely_farm.output.glob("b_*"))
+    assert list(lonely_farm.output.glob("b_*")) == []
 
 
-def test_node_with_a_damaged_database_says_so_and_gets_the_farms_state_back(farm: RealFarm) -> None:
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_node_with_a_damaged_database_says_so_and_gets_the_farms_state_back(farm: RealFarm, share: float) -> None:
     ada, ben = farm.add("ada"), farm.add("ben")
     farm.start()
     job = farm.submit(ada, "1-40", 1, 0)
@@ -214,8 +215,9 @@ def test_node_with_a_damaged_database_says_so_and_gets_the_farms_state_back(farm
     assert ben.stop() == 0
     database = ben.home.data / "log.db"
     pages = bytearray(database.read_bytes())
-    middle = len(pages) // 2
-    pages[middle : middle + 8192] = b"\xff" * 8192
+    damage = int(len(pages) * share)
+    first = (len(pages) - damage) // 2
+    pages[first : first + damage] = b"\xff" * damage
     database.write_bytes(pages)
 
     ben.start()

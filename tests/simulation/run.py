@@ -27,7 +27,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="how many runs")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--trace", action="store_true", help="print what happens")
-    parser.add_argument("--mutations", nargs="*", metavar="NAME", help="break each rule, or these, and see that a property notices")
+    parser.add_argument(
+        "--mutations", nargs="*", metavar="NAME", help="break each rule, or these, and see that a property notices"
+    )
     parser.add_argument("--scenarios", action="store_true", help="only the scenarios")
     parser.add_argument("--jobs", type=int, default=0, help="processes; 0: two when there is much to do")
     chosen = parser.parse_args()

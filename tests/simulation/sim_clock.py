@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import random
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,12 @@ from typing import Any
 from peerfarm.model.ids import ALPHABET
 
 TAIL_LINES = 60
+
+
+def say(line: str) -> None:
+    """Write a line for whoever runs the simulation."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 class PropertyFailed(AssertionError):
@@ -65,7 +72,7 @@ class Clock:
         self._hash.update(line.encode())
         self._tail.append(line)
         if self._is_traced:
-            print(line)
+            say(line)
 
     def stir(self, data: bytes) -> None:
         """Let bytes count in the trace's hash without a line of their own."""

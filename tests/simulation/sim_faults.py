@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import msgpack
+from sim_network import Trouble
+from sim_node import SimNode
+from sim_world import World
 
 from peerfarm.errors import PeerProtocolError
 from peerfarm.model.ids import LogId, NodeId
@@ -15,9 +18,6 @@ from peerfarm.state.actions import JobDeleted, decode_action, encode_action
 from peerfarm.state.farm import all_jobs
 from peerfarm.state.selectors import open_leases, spec_of
 from peerfarm.store import MemoryDisk
-from sim_network import Trouble
-from sim_node import SimNode
-from sim_world import World
 
 Fault = Callable[[World, float], None]
 """(the world, seconds that a lasting one lasts)."""
@@ -234,6 +234,7 @@ def _put_back(world: World, shell: SimNode, image: Any, last_s: float) -> None:
         shell.disk._seen.is_clean = False  # the real mark of a clean close does not fit a file that was put back
         world.watch.rolled_back(shell)
         world.after(world.rng.choice((0.5, last_s)), _reboot, shell)
+        world.after(last_s + 1.0, _join_anew, world, shell)
 
 
 def disk_lost(world: World, last_s: float) -> None:
@@ -336,7 +337,9 @@ def remove_racing_lease(world: World, last_s: float) -> None:
 
 def cancel_racing_done(world: World, last_s: float) -> None:
     """Tasks are cancelled at the very moment in which they become done."""
-    jobs = [job for job in world.jobs if any(job == r.task.job for s in world.up() for r in s.renderer.running.values())]
+    jobs = [
+        job for job in world.jobs if any(job == r.task.job for s in world.up() for r in s.renderer.running.values())
+    ]
     for shell in _some(world):
         if jobs:
             world.fire("cancel racing done")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from sim_node import SimNode
+
 from peerfarm.model.frames import task_frames
 from peerfarm.model.ids import JobId
 from peerfarm.model.job import JobSpec
@@ -16,7 +18,6 @@ from peerfarm.state.farm import EMPTY_FARM, EMPTY_STEP, Farm, JobState, all_jobs
 from peerfarm.state.reduce import reduce
 from peerfarm.state.selectors import canonical, full_mask, spec_of, step_bits, tasks_in
 from peerfarm.state.snapshot import encode_snapshot, join_part
-from sim_node import SimNode
 
 if TYPE_CHECKING:
     from sim_world import World

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import sim_faults
 import sim_runs
+from sim_clock import say
+from sim_runs import Outcome, run_seed
+from sim_scenarios import FOLDER, run_scenario
+
 from peerfarm.daemon.ledger import Ledger
+from peerfarm.node import Node, presence
 from peerfarm.node.dispatch import Dispatch
 from peerfarm.node.publishing import Publishing
 from peerfarm.node.replication import Replication
@@ -17,13 +23,13 @@ from peerfarm.node.snapshots import Snapshots
 from peerfarm.node.work import Work
 from peerfarm.policy import jobqueue
 from peerfarm.policy.liveness import AttentiveClock, PeerState
+from peerfarm.protocol.messages import Pull
 from peerfarm.state import join, reduce
 from peerfarm.state.actions import JobSubmitted, MemberAdded, TaskReturned
 from peerfarm.state.farm import EMPTY_FARM, Member, get_job
 from peerfarm.state.logbook import NO_CHAIN, LogBook, Position, next_chain
+from peerfarm.state.selectors import canonical, tasks_in
 from peerfarm.store import MemoryDisk
-from sim_runs import run_seed
-from sim_scenarios import FOLDER, run_scenario
 
 SEEDS = 400
 """A broken rule must be noticed within this many."""
@@ -131,9 +137,7 @@ def _removal_does_not_absorb() -> Any:
     def added(farm: Any, action: Any, body: Any) -> Any:
         mine = farm.members.get(body.node)
         if mine is not None and mine.removed is not None:
-            return farm._replace(
-                members={**farm.members, body.node: Member((action.id, body.key, body.name), None)}
-            )
+            return farm._replace(members={**farm.members, body.node: Member((action.id, body.key, body.name), None)})
         return original(farm, action, body)
 
     original = reduce._REDUCERS[MemberAdded]
@@ -185,29 +189,19 @@ def _gap_accepted() -> Any:
     return _patched(LogBook, "offer", offer)
 
 
-def _everybody_gets_everything_again() -> Any:
+def _everything_is_sent_again() -> Any:
+    """Each push brings the action before it along once more."""
+
     def push(replication: Replication, fresh: Any) -> None:
-        for link in replication.links.values():
-            link.known.clear()
         original(replication, fresh)
-        if fresh:
-            for node in replication._presence.peers:
-                for entry in fresh:
-                    if entry.seq > 1:
-                        replication.on_pull(
-                            replication._presence.peers[node],
-                            sim_pull(entry.key, entry.seq - 1),
-                        )
+        for node in replication._presence.peers or ():
+            for entry in fresh:
+                if entry.seq > 1:
+                    again = Pull(((*entry.key, entry.seq - 1, entry.seq - 1),))
+                    replication.on_pull(replication._presence.peers[node], again)
 
     original = Replication._push
     return _patched(Replication, "_push", push)
-
-
-def sim_pull(key: Any, seq: int) -> Any:
-    """A question for one action."""
-    from peerfarm.protocol.messages import Pull  # noqa: PLC0415 - only this mutation speaks the protocol itself
-
-    return Pull(((*key, seq, seq),))
 
 
 def _late_requeue_undoes_done() -> Any:
@@ -231,8 +225,6 @@ def _silence_is_counted_while_absent() -> Any:
 
 
 def _nobody_ever_dies() -> Any:
-    from peerfarm.node import presence  # noqa: PLC0415 - the module whose name is replaced
-
     def judge(signs: Any, now_s: float) -> PeerState:
         state = original(signs, now_s)
         return PeerState.SUSPECT if state is PeerState.DEAD else state
@@ -250,31 +242,19 @@ def _unawaited_lease_is_kept() -> Any:
 
 
 def _contested_is_not_published_again() -> Any:
+    """Whatever was published first stays."""
+
     def order(publishing: Publishing, job: Any) -> bool:
         state = get_job(publishing.core.farm, job)
         for number, step in state.steps.items() if state is not None else ():
-            bits = step.contested
-            task = 0
-            while bits:
-                if bits & 1:
-                    publishing._published[job, number, task] = join.results_of(
-                        join.get_record(step, task), join.generation_of(step, task)
-                    )[0][0]
-                    attempt = sim_faults_canonical(step, task)
+            for task in tasks_in(step.contested):
+                attempt = canonical(step, task)
+                if attempt is not None:
                     publishing._published[job, number, task] = attempt[0]
-                bits >>= 1
-                task += 1
         return original(publishing, job)
 
     original = Publishing._order
     return _patched(Publishing, "_order", order)
-
-
-def sim_faults_canonical(step: Any, task: int) -> Any:
-    """The attempt that counts."""
-    from peerfarm.state.selectors import canonical  # noqa: PLC0415 - only this mutation needs it
-
-    return canonical(step, task)
 
 
 def _held_before_durable() -> Any:
@@ -288,8 +268,6 @@ def _held_before_durable() -> Any:
 
 def _lost_frames_are_not_rendered_again() -> Any:
     def on_result(publishing: Publishing, result: Any) -> None:
-        from dataclasses import replace  # noqa: PLC0415 - only this mutation rewrites a result
-
         original(publishing, replace(result, error="", is_lost=False))
 
     original = Publishing.on_result
@@ -301,8 +279,6 @@ def _published_before_compared() -> Any:
 
 
 def _strangers_are_heard() -> Any:
-    from peerfarm.node.node import Node  # noqa: PLC0415 - patched here
-
     def received(node: Any, event: Any) -> None:
         if event.node not in node.presence.peers and node.presence.peers:
             event = type(event)(next(iter(node.presence.peers)), event.data)
@@ -324,7 +300,9 @@ MUTATIONS = (
     Mutation("no new log when in doubt", ("P3", "P1"), _old_log_when_in_doubt, (F.old_image, *_CRASHES)),
     Mutation("a gap in a log accepted", ("P3", "P1", "P2"), _gap_accepted, (F.drop, F.reorder, *_CUTS)),
     Mutation("no comparison before granting", ("P7",), _no_comparison, (F.old_image, *_CRASHES, *_CUTS)),
-    Mutation("a snapshot replaces the state", ("P1", "P2", "P8"), _join_is_replacement, (F.old_image, F.newcomer, *_CUTS)),
+    Mutation(
+        "a snapshot replaces the state", ("P1", "P2", "P8"), _join_is_replacement, (F.old_image, F.newcomer, *_CUTS)
+    ),
     Mutation("a removal does not absorb", ("P1", "P2"), _removal_does_not_absorb, (F.remove_racing_lease,)),
     Mutation("a deletion does not absorb", ("P1", "P2", "P8"), _deletion_does_not_absorb, (F.end_jobs, *_CUTS)),
     Mutation("a lease ignored by the dispatcher", ("P7",), _lease_ignored),
@@ -341,7 +319,7 @@ MUTATIONS = (
         scenario="who_comes_back_does_not_publish_old_frames",
     ),
     Mutation("lost frames are not rendered again", ("P6", "P9"), _lost_frames_are_not_rendered_again),
-    Mutation("actions are sent again and again", ("P11",), _everybody_gets_everything_again),
+    Mutation("actions are sent again and again", ("P11",), _everything_is_sent_again),
     Mutation("a stranger is taken for a member", ("P12",), _strangers_are_heard, (F.stranger,)),
 )
 
@@ -352,26 +330,29 @@ def run_mutations(names: tuple[str, ...] = (), seeds: int = SEEDS) -> list[Caugh
     for mutation in MUTATIONS:
         if not names or mutation.name in names:
             caught.append(_hunt(mutation, seeds))
-            print(f"{mutation.name}: {caught[-1].property or 'NOTHING'} after {caught[-1].seeds}", flush=True)
+            say(f"{mutation.name}: {caught[-1].property or 'NOTHING'} after {caught[-1].seeds}")
     return caught
 
 
 def _hunt(mutation: Mutation, seeds: int) -> Caught:
+    """Run until a property notices; the same run must hold while the rule is whole."""
+    paths: list[int | Path] = list(range(1, seeds + 1))
     if mutation.scenario:
-        with mutation.break_it():
-            outcome = run_scenario(FOLDER / f"{mutation.scenario}.txt")
-        return Caught(mutation.name, outcome.property, 1, outcome.property in mutation.expected)
-    with mutation.break_it(), _patched(sim_runs, "SETTLE_S", SETTLE_S), _only(mutation.faults):
-        for seed in range(1, seeds + 1):
-            outcome = run_seed(seed)
-            if outcome.failure:
-                return Caught(mutation.name, outcome.property, seed, outcome.property in mutation.expected)
-    return Caught(mutation.name, "", seeds, is_right=False)
+        paths = [FOLDER / f"{mutation.scenario}.txt"]
+    with _patched(sim_runs, "SETTLE_S", SETTLE_S), _only(mutation.faults):
+        for count, path in enumerate(paths, 1):
+            with mutation.break_it():
+                noticed = _run(path)
+            if noticed.failure and not _run(path).failure:
+                return Caught(mutation.name, noticed.property, count, noticed.property in mutation.expected)
+    return Caught(mutation.name, "", len(paths), is_right=False)
+
+
+def _run(path: int | Path) -> Outcome:
+    return run_seed(path) if isinstance(path, int) else run_scenario(path)
 
 
 @contextmanager
 def _only(faults: tuple[sim_faults.Fault, ...]) -> Iterator[None]:
     with _patched(sim_faults, "FAULTS", faults or sim_faults.FAULTS):
         yield
-
-

@@ -174,11 +174,10 @@ class Network:
         self.size_bytes += len(data)
         if (source.id, target) in self.blocked:
             return
-        if self.lose_grant_to is not None and source.is_grant(data, self.lose_grant_to):
-            if target == self.lose_grant_to:
-                self.lose_grant_to = None
-                world.tell(f"a grant to {world.nodes[target].name} is lost")
-                return
+        if target == self.lose_grant_to and source.is_grant(data, target):
+            self.lose_grant_to = None
+            world.fire("a grant lost on its way", world.nodes[target].name)
+            return
         trouble = self.trouble.get((source.id, target))
         arrival_s = max(world.now_s + LATENCY_S, link.last_s.get(target, 0.0))
         if trouble is not None:
@@ -201,8 +200,7 @@ class Network:
         link.last_s[target] = arrival_s
         count = link.under_way.get(target, 0) + 1
         link.under_way[target] = count
-        if count > self.peak_queue:
-            self.peak_queue = count
+        self.peak_queue = max(self.peak_queue, count)
         world.at(arrival_s, self._arrive, source.id, target, link, data)
 
     def _arrive(self, source: NodeId, target: NodeId, link: Link, data: bytes) -> None:

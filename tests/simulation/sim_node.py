@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgpack
+from sim_render import Renderer
 
 from peerfarm.daemon.ledger import Ledger, recall
-from peerfarm.errors import PeerfarmError, StoreError
-from peerfarm.model.ids import ActionId, BootId, FarmId, JobId, LogId, NodeId, node_id_of
+from peerfarm.errors import StoreError
+from peerfarm.model.ids import ActionId, BootId, LogId, NodeId, node_id_of
 from peerfarm.model.render import Capability, Discovered
 from peerfarm.node import Node
 from peerfarm.node import inputs as i
@@ -17,7 +18,6 @@ from peerfarm.node.core import NodeSettings
 from peerfarm.node.effects import AnswerJoin, AskJoin, Effects, OpenJoin
 from peerfarm.state.logbook import LogKey
 from peerfarm.store import MemoryDisk, open_memory_store
-from sim_render import Renderer
 
 if TYPE_CHECKING:
     from sim_world import World
@@ -51,6 +51,7 @@ class SimNode:
         """Of its loop, as under full load."""
         self.cut_power: str = ""
         """`before commit` or `before sending`: what its next commit dies of."""
+        self.resumed_s = -1e9
         self.is_in_farm = True
         self.is_kept = False
         """Faults may end it for a while, never for good."""
@@ -170,6 +171,7 @@ class SimNode:
         if self.is_suspended:
             self.clock_s -= duration_s
         self.is_paused = self.is_suspended = False
+        self.resumed_s = self.world.now_s
         self.world.tell(f"{self.name} goes on")
         self.world.impair(self.id)
         self._plan_turn()
@@ -234,10 +236,9 @@ class SimNode:
             network.hang_up(self.id, node)
         if effects.is_over:
             self.world.after(0.05, self._close, self.life)
-        if self.cut_power and effects.must_sync:
-            if self.cut_power == "before commit":
-                self.world.fire("power lost before commit", self.name)
-                raise PowerCut
+        if self.cut_power == "before commit" and effects.must_sync:
+            self.world.fire("power lost before commit", self.name)
+            raise PowerCut
         had_error = bool(ledger.error)
         ledger.take(effects, mono_s)
         if ledger.error and not had_error:
@@ -323,4 +324,3 @@ class SimNode:
         raws = msgpack.unpackb(data, use_list=False)[1]
         actions = (msgpack.unpackb(raw, use_list=False) for raw in raws)
         return any(action[7] == "task/leased" and action[8][5] == worker for action in actions)
-

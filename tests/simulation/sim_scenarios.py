@@ -7,14 +7,15 @@ from pathlib import Path
 
 import sim_faults
 import sim_finale
-from peerfarm.policy.liveness import counts_as_alive
-from peerfarm.state.farm import get_job
-from peerfarm.state.selectors import job_status, spec_of
 from sim_clock import PropertyFailed
 from sim_network import Trouble
 from sim_node import SimNode
 from sim_runs import Outcome, concluded, mend
 from sim_world import Plan, World
+
+from peerfarm.policy.liveness import counts_as_alive
+from peerfarm.state.farm import get_job
+from peerfarm.state.selectors import job_status, spec_of
 
 FOLDER = Path(__file__).resolve().parent / "scenarios"
 LIMIT_S = 300.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sim_clock import say
+
 if TYPE_CHECKING:
     from sim_mutations import Caught
     from sim_runs import Outcome
@@ -29,10 +31,10 @@ MEANS = ("per action", "longest", "bytes per")
 
 def print_failure(outcome: Outcome) -> None:
     """A seed that failed, the end of its trace, and how to see it again."""
-    print(f"\nseed {outcome.seed} FAILED  {outcome.failure}")
+    say(f"\nseed {outcome.seed} FAILED  {outcome.failure}")
     for line in outcome.tail:
-        print(f"    {line[:200]}")
-    print(f"again: python tests/simulation/run.py --seeds 1 --first {outcome.seed} --trace\n", flush=True)
+        say(f"    {line[:200]}")
+    say(f"again: python tests/simulation/run.py --seeds 1 --first {outcome.seed} --trace\n")
 
 
 def print_all(outcomes: list[Outcome], spent_s: float, *, is_whole: bool) -> int:
@@ -46,37 +48,41 @@ def print_all(outcomes: list[Outcome], spent_s: float, *, is_whole: bool) -> int
                 table[name] = table.get(name, 0) + count
         for name, figure in outcome.figures.items():
             figures.setdefault(name, []).append(figure)
-    print("\nproperty                    checked")
+    say("\nproperty                    checked")
     for name, text in PROPERTIES.items():
-        print(f"{name:4} {text:18} {checked.get(name, 0):>12}")
-    print("\nfault                                  fired")
+        say(f"{name:4} {text:18} {checked.get(name, 0):>12}")
+    say("\nfault                                  fired")
     for name in sorted(fired):
-        print(f"{name:34} {fired[name]:>9}")
-    print("\nfigure")
+        say(f"{name:34} {fired[name]:>9}")
+    say("\nfigure")
     for name in sorted(figures):
         values = figures[name]
         if any(word in name for word in MEANS):
-            print(f"{name:34} mean {sum(values) / len(values):.2f}, greatest {max(values):.2f}")
+            say(f"{name:34} mean {sum(values) / len(values):.2f}, greatest {max(values):.2f}")
         else:
-            print(f"{name:34} {sum(values):.0f}")
+            say(f"{name:34} {sum(values):.0f}")
     failed = [outcome for outcome in outcomes if outcome.failure]
     blind = []
     if is_whole:
         blind = [name for name in PROPERTIES if not checked.get(name)] + _never_fired(fired)
         for name in blind:
-            print(f"never looked at or never fired: {name}")
+            say(f"never looked at or never fired: {name}")
+    _say_properties(failed)
+    if failed:
+        say("failed: " + " ".join(str(outcome.seed) for outcome in failed[:40]))
+    if len(outcomes) == 1:
+        say(f"trace {outcomes[0].trace_hash}")
+    say(f"{spent_s:.1f} s, {spent_s / max(len(outcomes), 1):.3f} s a run")
+    say(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed or blind else 0
+
+
+def _say_properties(failed: list[Outcome]) -> None:
     by_property: dict[str, int] = {}
     for outcome in failed:
         by_property[outcome.property] = by_property.get(outcome.property, 0) + 1
     for name, count in sorted(by_property.items()):
-        print(f"{name} failed {count} times")
-    if failed:
-        print("failed:", *[outcome.seed for outcome in failed][:40])
-    if len(outcomes) == 1:
-        print(f"trace {outcomes[0].trace_hash}")
-    print(f"{spent_s:.1f} s, {spent_s / max(len(outcomes), 1):.3f} s a run")
-    print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed")
-    return 1 if failed or blind else 0
+        say(f"{name} failed {count} times")
 
 
 def _never_fired(fired: dict[str, int]) -> list[str]:
@@ -85,7 +91,8 @@ def _never_fired(fired: dict[str, int]) -> list[str]:
 
 EXPECTED_FAULTS = (
     "messages delayed", "messages lost", "messages doubled", "messages out of order", "a slow peer",
-    "partition into halves", "partition into a ring", "partition with a bridge", "partition one way", "a lost grant",
+    "partition into halves", "partition into a ring", "partition with a bridge", "partition one way",
+    "a grant lost on its way",
     "a node killed", "a submitter killed", "power lost before commit", "power lost before sending",
     "a machine switched off", "a machine lost for good", "a node paused", "clock stands still", "clock jumps",
     "an old disk image put back", "a disk lost", "a disk full", "a loop lags", "all central servers dead",
@@ -99,10 +106,10 @@ EXPECTED_FAULTS = (
 
 def print_mutations(caught: list[Caught]) -> int:
     """Which property noticed which broken rule; 1 when one went unnoticed."""
-    print("\nbroken rule                         noticed by   after seeds   as hoped")
+    say("\nbroken rule                         noticed by   after seeds   as hoped")
     for entry in caught:
         noticed = entry.property or "NOTHING"
-        print(f"{entry.name:36} {noticed:10} {entry.seeds:>12}   {'yes' if entry.is_right else 'NO'}")
+        say(f"{entry.name:36} {noticed:10} {entry.seeds:>12}   {'yes' if entry.is_right else 'NO'}")
     failed = sum(not entry.is_right for entry in caught)
-    print(f"{len(caught) - failed} passed, {failed} failed")
+    say(f"{len(caught) - failed} passed, {failed} failed")
     return 1 if failed else 0

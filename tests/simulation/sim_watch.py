@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgpack
+from sim_charges import Charges
 
 from peerfarm.model.ids import ActionId, NodeId, parse_attempt_label
 from peerfarm.model.render import PublishOrder, RenderTask
@@ -16,9 +17,8 @@ from peerfarm.state.actions import Action, MemberRemoved, TaskLeased, TaskRender
 from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, StepState, all_jobs, get_job, get_record
 from peerfarm.state.join import generation_of
 from peerfarm.state.logbook import LogKey, Position
-from peerfarm.state.snapshot import encode_snapshot
 from peerfarm.state.selectors import cancelled_bits, is_open, tasks_in
-from sim_charges import Charges
+from peerfarm.state.snapshot import encode_snapshot
 
 if TYPE_CHECKING:
     from sim_node import SimNode
@@ -75,7 +75,9 @@ class Watch:
             seqs = [0, *sorted(rows)]
             gaps = [after - 1 for before, after in pairwise(seqs) if after != before + 1]
             cut = shell.cut_at.get(key, 0)
-            self._world.check("P3", all(gap <= cut for gap in gaps), f"{shell.name} lacks {gaps} of {key}, cut at {cut}")
+            self._world.check(
+                "P3", all(gap <= cut for gap in gaps), f"{shell.name} lacks {gaps} of {key}, cut at {cut}"
+            )
 
     def vanished(self, shell: SimNode) -> None:
         """What a dead node had recorded and not made durable never happened."""
@@ -226,7 +228,7 @@ class Watch:
         world = self._world
         others = [other for other in world.up() if other is not shell]
         is_apart = any(other.is_paused or world.since_trouble_s((shell.id, other.id)) < EXCUSE_S for other in others)
-        if is_apart or self.charges.rolled_back:
+        if is_apart or self.charges.rolled_back or world.now_s - shell.resumed_s < EXCUSE_S:
             return
         generation = self.charges.generation_of(order.attempt)
         for frame in order.frames:

@@ -8,6 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sim_clock import Clock
+from sim_network import Network
+from sim_node import SimNode
+from sim_render import Storage
+from sim_watch import Watch
+
 from peerfarm.model.ids import FarmId, JobId, NodeId, attempt_label
 from peerfarm.model.job import JobSpec
 from peerfarm.node import inputs as i
@@ -22,11 +28,6 @@ from peerfarm.state.selectors import (
     tasks_in,
     unpublished_bits,
 )
-from sim_clock import Clock
-from sim_network import Network
-from sim_node import SimNode
-from sim_render import Storage
-from sim_watch import Watch
 
 OVER = {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED}
 
@@ -154,8 +155,8 @@ class World(Clock):
             if isinstance(answer, Mapping):
                 self.call(shell, None, "join", join=answer["join"])
 
-        if shell.node is not None and shell.node.core.farm_id is None:
-            if inviter.node is not None:
+        if shell.node is None or shell.node.core.farm_id is None:
+            if inviter.node is not None and shell.node is not None:
                 self.call(inviter, invited, "invite")
             if is_repeated:
                 self.after(11.0, self.join, shell, inviter)

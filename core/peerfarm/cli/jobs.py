@@ -87,7 +87,8 @@ def show_job(job: dict[str, Any], screen: Screen) -> None:
     others = "".join(f", {tasks[kind]} {kind}" for kind in kinds if tasks.get(kind))
     screen.line(f"  {text.percent(job['progress'])}: {frames}, {tasks['done']} of {tasks['total']} tasks done{others}")
     if job["output"]:
-        screen.line(f"  output: {text.clean(job['output'])}{'' if job.get('is_published', job['published']) else ' (not all published yet)'}")
+        missing = "" if job.get("is_published", job["published"]) else " (not all published yet)"
+        screen.line(f"  output: {text.clean(job['output'])}{missing}")
     held = ""
     if job["held_by"] is not None:
         held = f", held by {job['held_by']} of {text.count(job['held_of'], 'other')}"

@@ -7,7 +7,7 @@ import os
 import queue
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import zmq
@@ -16,6 +16,7 @@ from peerfarm.apps.registry import APPS
 from peerfarm.daemon.joining import Joining
 from peerfarm.daemon.journal import write_events
 from peerfarm.daemon.ledger import Ledger
+from peerfarm.daemon.lifeline import Lifeline
 from peerfarm.daemon.machine import load_percent
 from peerfarm.daemon.minting import mint
 from peerfarm.daemon.peers import Dialling
@@ -73,6 +74,7 @@ class Loop:
         seeds: tuple[str, ...],
         advertise: tuple[str, ...],
         inbox: Inbox,
+        lifeline: Lifeline,
         save_root: Callable[[str], None],
     ) -> None:
         self._node = node
@@ -84,6 +86,8 @@ class Loop:
         self._advertise = advertise
         self._inbox = inbox
         self._save_root = save_root
+        self._lifeline = lifeline
+        node.requests.traffic = lambda: asdict(mesh.traffic)
         self._ledger = Ledger(store, self._release)
         self._dialling = Dialling(mesh, seeds)
         self._joining = Joining(
@@ -223,6 +227,9 @@ class Loop:
             self._mesh.allow(effects.members)
             self._dialling.keep(set(effects.members))
             effects.members = None
+            self._lifeline.keep(self._node)
+        elif "addresses" in effects.facts:
+            self._lifeline.keep(self._node)
         self._open_mesh()
         for dial in effects.dials:
             self._dialling.want(dial.node, dial.addresses, now_s)

@@ -13,8 +13,9 @@ from peerfarm.apps.registry import APPS
 from peerfarm.config import Home, Settings, describe_settings, load_settings, save_setting
 from peerfarm.daemon.journal import journal, open_journal
 from peerfarm.daemon.ledger import recall
+from peerfarm.daemon.lifeline import Lifeline
 from peerfarm.daemon.loop import Inbox, Loop
-from peerfarm.daemon.machine import check_listen, core_count, host_name, memory_mb, user_name
+from peerfarm.daemon.machine import calm_collector, check_listen, core_count, host_name, memory_mb, user_name
 from peerfarm.daemon.minting import mint_boot, mint_log
 from peerfarm.gateway.server import Gateway
 from peerfarm.mesh import KeyPair, ZmqMesh, new_keys
@@ -49,6 +50,9 @@ def run(settings: Settings, home: Home) -> int:
         stack.callback(store.close)
         node = _build_node(settings, pair.public)
         remembered = recall(node, store, doubt)
+        lifeline = Lifeline(home.data / "farm.json")
+        if node.core.farm.created is None and not remembered.joining:
+            remembered = lifeline.recall(remembered)
         if store.salvage is not None:
             node.core.alarms.append(
                 f"the database was damaged ({store.salvage.reason}); {store.salvage.rows} actions were saved, "
@@ -76,8 +80,10 @@ def run(settings: Settings, home: Home) -> int:
             seeds=settings.seeds,
             advertise=settings.advertise,
             inbox=inbox,
+            lifeline=lifeline,
             save_root=lambda root: save_root(node, home, settings, root),
         )
+        calm_collector()
         node.start(remembered, time.monotonic())
         gateway.open(settings.local_port)
         stack.callback(gateway.close)

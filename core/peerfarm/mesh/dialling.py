@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from peerfarm.mesh.addresses import format_address, parse_address
 from peerfarm.mesh.api import MAX_MESSAGE_BYTES, KeyPair, MeshEvent, PeerKeyChanged, Received, Traffic
@@ -25,6 +24,7 @@ from peerfarm.mesh.wire import (
     close_watched,
     dialling_socket,
     greeting,
+    parse_event,
     read_rest,
     send_frames,
     watch,
@@ -189,10 +189,9 @@ class Dialler:
         """Read the monitor to its end; False when the attempt came to nothing and is closed."""
         while True:
             try:
-                event = parse_monitor_message(attempt.events.recv_multipart(zmq.DONTWAIT))
+                kind, value = parse_event(attempt.events.recv_multipart(zmq.DONTWAIT))
             except zmq.Again:
                 return True
-            kind, value = event["event"], event["value"]
             if kind == zmq.EVENT_CONNECTED:
                 continue
             if kind == zmq.EVENT_DISCONNECTED and attempt.wire is not None:

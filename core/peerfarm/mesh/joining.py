@@ -6,11 +6,19 @@ import secrets
 from collections.abc import Callable
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from peerfarm.mesh.addresses import format_address, parse_address
 from peerfarm.mesh.api import JoinAnswered, JoinAsked, JoinFailed, KeyPair, MeshEvent
-from peerfarm.mesh.wire import bind, close_watched, dialling_socket, listening_socket, read_rest, send_frames, watch
+from peerfarm.mesh.wire import (
+    bind,
+    close_watched,
+    dialling_socket,
+    listening_socket,
+    parse_event,
+    read_rest,
+    send_frames,
+    watch,
+)
 from peerfarm.mesh.zap import JOIN_DOMAIN, raw_key
 
 MOST_ASK_BYTES = 64 << 10
@@ -157,11 +165,11 @@ class JoinCall:
     def _note_events(self, events: zmq.Socket[bytes]) -> None:
         while not events.closed:
             try:
-                event = parse_monitor_message(events.recv_multipart(zmq.DONTWAIT))
+                kind, _ = parse_event(events.recv_multipart(zmq.DONTWAIT))
             except zmq.Again:
                 return
-            if event["event"] in _FAILURES:
-                self._fail(f"{self._address}: {_FAILURES[event['event']]}")
+            if kind in _FAILURES:
+                self._fail(f"{self._address}: {_FAILURES[kind]}")
 
     def _fail(self, reason: str) -> None:
         self.close()

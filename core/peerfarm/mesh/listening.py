@@ -7,7 +7,6 @@ import socket as system_socket
 from collections.abc import Callable, Container
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from peerfarm.mesh.api import MAX_MESSAGE_BYTES, KeyPair, MeshEvent, Received, Traffic
 from peerfarm.mesh.links import LinkTable
@@ -22,6 +21,7 @@ from peerfarm.mesh.wire import (
     close_watched,
     greeting,
     listening_socket,
+    parse_event,
     read_rest,
     send_frames,
     watch,
@@ -89,48 +89,55 @@ class Listener:
         """What to poll."""
         return [self._router, self._events] if self._router and self._events else []
 
-    def note_events(self) -> None:
-        """Read the monitor to its end.
+    def note_events(self, ready: Container[zmq.Socket[bytes]]) -> None:
+        """Read the monitor to its end, if it has something.
 
         Must run after the ZAP door was served and before messages are read: a new connection can reuse a
         descriptor only after the old one's end was reported, and it cannot speak before the door let it in.
         """
-        while self._events:
+        while self._events and self._events in ready:
             try:
-                event = parse_monitor_message(self._events.recv_multipart(zmq.DONTWAIT))
+                kind, value = parse_event(self._events.recv_multipart(zmq.DONTWAIT))
             except zmq.Again:
                 return
-            if event["event"] == zmq.EVENT_DISCONNECTED:
-                fd = event["value"]
+            if kind == zmq.EVENT_DISCONNECTED:
+                fd = value
                 self._gone_fds.add(fd)
                 wire = self._by_fd.pop(fd, None)
                 if wire is not None:
                     self._gone.append(wire)
-            elif event["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            elif kind == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
                 self._on_refused(self._address, _STRANGE_KNOCK)
 
-    def receive(self, out: list[MeshEvent], limit: int, allowed: Container[NodeId]) -> None:
+    def receive(
+        self, out: list[MeshEvent], limit: int, ready: Container[zmq.Socket[bytes]], allowed: Container[NodeId]
+    ) -> None:
         """Append up to `limit` messages; connections that ended go down once their last message was read.
 
         Args:
+            ready: The sockets that have something to read.
             allowed: The members at this moment; whoever is not in it is not heard.
         """
         router = self._router
         if router is None:
             return
-        for _ in range(limit):
-            try:
-                route = router.recv(zmq.DONTWAIT)
-            except zmq.Again:
-                break
-            frame = router.recv(zmq.DONTWAIT, copy=False)
-            self._take(out, route, frame, allowed)
-        else:
+        if router in ready and not self._drain(router, out, limit, allowed):
             return
         for wire in self._gone:
             self._forget(wire, "The peer closed the connection, or its process ended.")
         self._gone.clear()
         self._gone_fds.clear()
+
+    def _drain(self, router: zmq.Socket[bytes], out: list[MeshEvent], limit: int, allowed: Container[NodeId]) -> bool:
+        """Whether everything was read within the limit."""
+        for _ in range(limit):
+            try:
+                route = router.recv(zmq.DONTWAIT)
+            except zmq.Again:
+                return True
+            frame = router.recv(zmq.DONTWAIT, copy=False)
+            self._take(out, route, frame, allowed)
+        return False
 
     def _take(self, out: list[MeshEvent], route: bytes, frame: zmq.Frame, allowed: Container[NodeId]) -> None:
         """One message. The sender is what ZAP proved for this very message's connection, and nothing else."""
@@ -213,7 +220,7 @@ class Listener:
         except OSError:
             return
         with double:
-            self.note_events()
+            self.note_events(self.sockets())
             if fd not in self._gone_fds if wire is None else self._by_fd.get(fd) is wire:
                 with contextlib.suppress(OSError):
                     double.shutdown(system_socket.SHUT_RDWR)

@@ -8,6 +8,7 @@ retire (the higher id's connection shall go) and done (nothing more comes over i
 from __future__ import annotations
 
 import itertools
+import struct
 from dataclasses import dataclass, field
 
 import zmq
@@ -211,6 +212,16 @@ def watch(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes]) ->
     events.setsockopt(zmq.LINGER, 0)
     events.connect(address)
     return events
+
+
+def parse_event(frames: list[bytes]) -> tuple[int, int]:
+    """The (event, value) of one monitor message.
+
+    As the guide of libzmq's `zmq_socket_monitor` says: 16 bits of event and 32 of value, in the machine's own order.
+    pyzmq's reader of it would load asyncio and ssl into every node.
+    """
+    event, value = struct.unpack("=hi", frames[0])
+    return event, value
 
 
 def close_watched(socket: zmq.Socket[bytes], events: zmq.Socket[bytes], linger_ms: int = 0) -> None:

@@ -56,6 +56,8 @@ class ZmqMesh:
         self._throttle = Throttle()
         self._broken: list[Wire] = []
         self._place = ("", 0)
+        self._poller = zmq.Poller()
+        self._polled: list[zmq.Socket[bytes]] = []
         boot = secrets.token_bytes(16)
         self._links = LinkTable(self._events.append)
         self._dialler = Dialler(
@@ -136,15 +138,16 @@ class ZmqMesh:
         """Everything that is there now; about `limit` messages at most."""
         out = self._events
         ready = self._ready()
-        if self._door:
+        # One look at all sockets: a connection that comes later cannot speak before the next call opens the door to it.
+        if self._door and self._door.socket in ready:
             self._door.serve()
-        self._listener.note_events()
+        self._listener.note_events(ready)
         for wire in self._broken:
             if not wire.is_dialled:
                 self._listener.lose(wire)
         self._broken.clear()
         now_s = self._now_s or 0.0
-        self._listener.receive(out, max(limit // 2, 1), self._members)
+        self._listener.receive(out, max(limit // 2, 1), ready, self._members)
         self._dialler.receive(out, limit, ready, now_s)
         self._join_door.receive(out, now_s)
         self._join_call.receive()
@@ -223,10 +226,13 @@ class ZmqMesh:
             self._dialler.tick(self._context, self._members, self._now_s)
 
     def _ready(self) -> dict[zmq.Socket[bytes], int]:
-        poller = zmq.Poller()
-        for socket in self._dialler.sockets():
-            poller.register(socket, zmq.POLLIN)
-        return dict(poller.poll(0)) if poller.sockets else {}
+        sockets = self.pollables()
+        if sockets != self._polled:
+            self._polled = sockets
+            self._poller = zmq.Poller()
+            for socket in sockets:
+                self._poller.register(socket, zmq.POLLIN)
+        return dict(self._poller.poll(0)) if sockets else {}
 
     def _note_refused(self, key_or_address: str, reason: str) -> None:
         if self._throttle.lets_pass(key_or_address, self._now_s or 0.0):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import lru_cache
 from typing import NewType
 
 NodeId = NewType("NodeId", str)
@@ -51,7 +52,13 @@ def id_from_bytes(entropy: bytes, length: int) -> str:
 
 def is_id(text: object, length: int) -> bool:
     """Whether `text` is spelt like an id of that length."""
-    return isinstance(text, str) and len(text) == length and not text.strip(ALPHABET)
+    return isinstance(text, str) and len(text) == length and _is_spelt_right(text)
+
+
+@lru_cache(maxsize=16_384)
+def _is_spelt_right(text: str) -> bool:
+    """Kept, for a node reads the same few ids hundreds of thousands of times."""
+    return not text.strip(ALPHABET)
 
 
 def attempt_label(lease: ActionId) -> str:

@@ -112,6 +112,11 @@ class Presence:
                 observer(node, PeerState.DEAD)
         self._core.effects.members = {node: key for node, (key, _) in members.items() if node != self._core.node}
 
+    @property
+    def addresses(self) -> Mapping[NodeId, tuple[str, ...]]:
+        """Where members can be dialled, as far as this node ever heard."""
+        return self._addresses
+
     def learn_addresses(self, node: NodeId, addresses: tuple[str, ...]) -> None:
         """Remember where a member can be dialled (the Known Worker List), and pass it on."""
         if not addresses or self._addresses.get(node) == addresses:

@@ -10,9 +10,17 @@ from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
 from peerfarm.node.core import Core
 from peerfarm.node.dispatch import Dispatch
 from peerfarm.state.actions import MAX_GENERATION, Action, TaskRendered, TasksPublished, TasksRetried
-from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, get_job
+from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, all_jobs, get_job
 from peerfarm.state.join import bits_of, generation_of, ranges_of
-from peerfarm.state.selectors import canonical, full_mask, published_bits, spec_of, tasks_in, unpublished_bits
+from peerfarm.state.selectors import (
+    canonical,
+    full_mask,
+    later_generations,
+    published_bits,
+    spec_of,
+    tasks_in,
+    unpublished_bits,
+)
 
 MAX_UNDER_WAY = 8
 AGAIN_S = 5.0
@@ -42,6 +50,7 @@ class Publishing:
 
     def __post_init__(self) -> None:
         self.core.observers.append(self._on_action)
+        self.core.refreshers.append(self._on_replaced)
 
     def _on_action(self, action: Action, before: Farm) -> None:
         """Another result, or a second publication: what stands under the final names is to be looked at."""
@@ -58,6 +67,16 @@ class Publishing:
                 if self._published.pop(place, None) is not None or is_second:
                     key = place[:2]
                     self._doubtful[key] = self._doubtful.get(key, 0) | 1 << task
+
+    def _on_replaced(self) -> None:
+        """A snapshot does not tell who published when: old frames may have come over those of a retry."""
+        self._published.clear()
+        for job, state in all_jobs(self.core.farm):
+            for number, step in state.steps.items():
+                for generation, bits in step.published.items():
+                    later = bits & later_generations(step, generation)
+                    if later:
+                        self._doubtful[job, number] = self._doubtful.get((job, number), 0) | later
 
     def on_job_changed(self, job: JobId, state: JobState | None) -> None:
         """A job may have something to publish."""

@@ -35,6 +35,8 @@ class Requests:
         self.control = JobControl(core, views)
         self.submitting = Submitting(core, presence, self.desk)
         self.logs = JobLogs(core, presence, self.desk, self.control.found)
+        self.traffic: Callable[[], Mapping[str, int]] = dict
+        """What passed over the mesh since the start; the daemon knows."""
         self.listeners: set[int] = set()
         """Local clients that want events."""
         self.apps: tuple[dict[str, Any], ...] = ()
@@ -124,6 +126,7 @@ class Requests:
             "disk": core.disk_error or "ok",
             "members": len(self._presence.peers) + (1 if core.farm.created is not None else 0),
             "live": len([peer for peer in alive if peer.has_greeted]) + (1 if core.farm.created is not None else 0),
+            "traffic": dict(self.traffic()),
             "counters": {name: getattr(core.counters, name) for name in core.counters.__slots__},
         }
 

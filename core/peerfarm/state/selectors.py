@@ -92,6 +92,11 @@ def _later(marks: dict[int, int] | Any, generation: int) -> int:
     return bits
 
 
+def later_generations(step: StepState, generation: int) -> int:
+    """Tasks that were retried as a later generation than this."""
+    return _later(step.retried, generation)
+
+
 def cancelled_bits(step: StepState) -> int:
     """Tasks whose current generation was cancelled."""
     bits = 0
@@ -150,23 +155,41 @@ def _unblocked(state: JobState, spec: JobSpec, number: int, waiting: int) -> int
 
 
 def _hopeless(state: JobState, spec: JobSpec, number: int) -> int:
-    """Tasks that can never run, for what they depend on failed or was cancelled."""
-    step = spec.steps[number]
-    if step.run is RunWhen.ALWAYS:
-        return 0
+    """Tasks that can never run, for what they depend on failed or was cancelled, and all of that is at rest.
+
+    At rest: a clean-up must not run beside what it cleans up after. Step by step, not by recursion: steps may depend
+    on each other in many ways.
+    """
+    lost: list[int] = []
+    over: list[int] = []
     hopeless = 0
+    for place in range(number + 1):
+        known = state.steps.get(place, EMPTY_STEP)
+        mask = full_mask(spec, place)
+        hopeless = _without_hope(spec, place, lost, over) & mask & ~known.done
+        lost.append((known.failed | cancelled_bits(known)) & mask & ~known.done | hopeless)
+        over.append(known.done & mask | lost[-1])
+    return hopeless
+
+
+def _without_hope(spec: JobSpec, number: int, lost: list[int], over: list[int]) -> int:
+    step = spec.steps[number]
+    if step.run is RunWhen.ALWAYS or not any(lost[dependency.step] for dependency in step.depends_on):
+        return 0
+    everything = full_mask(spec, number)
+    hopeless, resting = 0, everything
     for dependency in step.depends_on:
-        other = state.steps.get(dependency.step, EMPTY_STEP)
-        lost = (other.failed | cancelled_bits(other)) & full_mask(spec, dependency.step) & ~other.done
-        lost |= _hopeless(state, spec, dependency.step)
-        if not lost:
-            continue
+        missed, ended = lost[dependency.step], over[dependency.step]
         if dependency.kind is DependencyKind.STEP:
-            return full_mask(spec, number) & ~state.steps.get(number, EMPTY_STEP).done
+            hopeless |= everything if missed else 0
+            resting &= everything if ended == full_mask(spec, dependency.step) else 0
+            continue
         for task, needs in enumerate(_needs(spec, number, dependency)):
-            if needs & lost:
+            if needs & missed:
                 hopeless |= 1 << task
-    return hopeless & ~state.steps.get(number, EMPTY_STEP).done
+            if needs & ~ended:
+                resting &= ~(1 << task)
+    return hopeless & resting
 
 
 _NEEDS_KEPT = 256
