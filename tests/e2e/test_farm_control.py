@@ -105,7 +105,7 @@ def test_removed_node_gets_no_more_work_and_its_task_goes_to_others(farm: RealFa
     assert [row["name"] for row in ada.call("nodes")["nodes"]] == ["ada"]
     assert dict.fromkeys(names_of(1, 10), SIZE) == farm.valid_frames()
     shares = farm.shares(job, ada)
-    assert shares["ada"] >= 8
+    assert shares["ada"] >= 5
     assert ben.is_running
 
 

@@ -234,7 +234,7 @@ def _put_back(world: World, shell: SimNode, image: Any, last_s: float) -> None:
         shell.disk._seen.is_clean = False  # the real mark of a clean close does not fit a file that was put back
         world.watch.rolled_back(shell)
         world.after(world.rng.choice((0.5, last_s)), _reboot, shell)
-        world.after(last_s + 1.0, _join_anew, world, shell)
+        world.after(last_s + 1.0, join_anew, world, shell)
 
 
 def disk_lost(world: World, last_s: float) -> None:
@@ -250,19 +250,19 @@ def disk_lost(world: World, last_s: float) -> None:
             shell.disk = MemoryDisk()
             world.watch.rolled_back(shell)
             world.after(1.0, _reboot, shell)
-            world.after(1.5, _join_anew, world, shell)
+            world.after(1.5, join_anew, world, shell)
 
 
-def _join_anew(world: World, shell: SimNode) -> None:
+def join_anew(world: World, shell: SimNode) -> None:
     others = [
         other
         for other in world.up()
         if other is not shell and other.node is not None and other.node.core.farm.created is not None
     ]
-    if shell.is_in_farm and others and shell.node is not None and shell.node.core.farm_id is None:
+    if shell.is_in_farm and others and shell.node is not None and shell.node.core.farm.created is None:
         world.join(shell, world.rng.choice(others), is_repeated=False)
     if shell.is_in_farm and (shell.node is None or shell.node.core.farm.created is None):
-        world.after(4.0, _join_anew, world, shell)
+        world.after(4.0, join_anew, world, shell)
 
 
 def disk_full(world: World, last_s: float) -> None:

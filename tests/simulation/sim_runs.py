@@ -168,6 +168,7 @@ def mend(world: World) -> None:
         world.impair(shell.id)
         if shell.is_in_farm:
             shell.boot()
+            world.after(10.0, sim_faults.join_anew, world, shell)
     world.at(world.now_s + 3.0, _resume_jobs, world)
 
 

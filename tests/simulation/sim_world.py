@@ -155,7 +155,7 @@ class World(Clock):
             if isinstance(answer, Mapping):
                 self.call(shell, None, "join", join=answer["join"])
 
-        if shell.node is None or shell.node.core.farm_id is None:
+        if shell.node is None or shell.node.core.farm.created is None:
             if inviter.node is not None and shell.node is not None:
                 self.call(inviter, invited, "invite")
             if is_repeated:
@@ -216,10 +216,10 @@ class World(Clock):
         return ""
 
     def _is_canonical(self, state: JobState, spec: JobSpec) -> bool:
-        """Whether what was published of contested tasks is of the attempt that counts."""
+        """Whether what was published is of the attempts that count."""
         for number, step in state.steps.items():
             place = spec.steps[number].output_dir
-            for task in tasks_in(step.contested & step.done if place else 0):
+            for task in tasks_in(step.done if place else 0):
                 attempt = canonical(step, task)
                 for name, _, digest in attempt[2][1] if attempt is not None else ():
                     data = self.storage.published.get((place, name), b"")

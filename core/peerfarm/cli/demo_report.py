@@ -110,12 +110,13 @@ def tell(report: Report, stage: Stage) -> None:
         stage.say(f"{text.count(data['duplicate_starts'], 'task')} started twice without a cause.", "red")
     else:
         stage.say("No task was started twice without a cause.", "green")
-    survivors = text.count(len(data["state_hashes"]), "node")
+    count = len(data["state_hashes"])
+    survivors, hold = text.count(count, "node"), "holds" if count == 1 else "hold"
     if data["converged"]:
         some_hash = next(iter(data["state_hashes"].values()))
-        stage.say(f"{survivors} hold the same state: {some_hash[:16]}…", "green")
+        stage.say(f"{survivors} {hold} the same state: {some_hash[:16]}…", "green")
     else:
-        stage.say(f"{survivors} do not hold the same state: {data['state_hashes']}", "red")
+        stage.say(f"The nodes do not hold the same state: {data['state_hashes']}", "red")
     stage.say(f"Frames:        {data['output']}", "bold")
     if data["contact_sheet"]:
         stage.say(f"Contact sheet: {data['contact_sheet']}", "bold")

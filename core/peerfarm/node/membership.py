@@ -121,7 +121,7 @@ class Membership:
 
     def join(self, request: LocalRequest, join_string: str) -> None:
         """`join`: ask a farm to let this node in."""
-        if self.core.farm_id is not None:
+        if self.core.farm.created is not None:  # else the member that let it in may be gone for good
             raise RequestRefused(
                 "this node belongs to a farm already", "use another PEERFARM_HOME to join a second one"
             )
