@@ -430,10 +430,8 @@ def later_version(world: World, last_s: float) -> None:
         raw = msgpack.packb((1, core.farm_id, *action_id, core.lamport, 0, "job/praised", (1, 2)))
         world.watch.raws[action_id] = raw
         action = decode_action(raw)
-        core.book.offer(action)
-        core.effects.rows.append((*action_id, raw))
+        core.take_in(core.book.offer(action))
         core.effects.must_sync = True
-        core.relay(action)
         shell.take(i.Load(5))
 
 

@@ -242,7 +242,7 @@ class SimNode:
         had_error = bool(ledger.error)
         ledger.take(effects, mono_s)
         if ledger.error and not had_error:
-            self.take(i.DiskRefused(ledger.error))
+            self.take(i.DiskRefused(ledger.error, ledger.waiting()))
         if ledger.retry(mono_s):
             self.take(i.DiskRecovered())
 

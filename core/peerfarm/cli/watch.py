@@ -116,7 +116,7 @@ def _follow_events(client: LocalClient, view: dict[str, Any], steps: _Steps, unt
 
 def _code_of(view: dict[str, Any]) -> ExitCode | None:
     """The outcome; None while the job is not over. Done counts once the frames have their final names."""
-    if view["status"] == "done" and view["published"]:
+    if view["status"] == "done" and view.get("is_published", view["published"]):
         return ExitCode.OK
     return ExitCode.JOB_FAILED if view["status"] in ("failed", "cancelled") else None
 

@@ -49,6 +49,14 @@ class Ledger:
         """Whether this action of an earlier turn is not on disk yet."""
         return any(row[:3] == action for row in self._rows)
 
+    def waiting(self) -> dict[LogKey, int]:
+        """Per log the first seq that is not on disk yet."""
+        first: dict[LogKey, int] = {}
+        for node, log, seq, _ in self._rows:
+            key = (NodeId(node), LogId(log))
+            first[key] = min(seq, first.get(key, seq))
+        return first
+
     def take(self, effects: Effects, now_s: float) -> None:
         """Commit what must be and release the rest, or hold it back.
 

@@ -124,7 +124,7 @@ class Loop:
         self._before_commit(effects)
         self._ledger.take(effects, now_s)
         if self._ledger.error and not had_error:
-            self._soon(inputs.DiskRefused(self._ledger.error))
+            self._soon(inputs.DiskRefused(self._ledger.error, self._ledger.waiting()))
         if self._ledger.retry(now_s):
             self._soon(inputs.DiskRecovered())
         self._gateway.flush()

@@ -40,6 +40,11 @@ class Connection:
         """The socket's descriptor, for polling."""
         return self._link.fileno()
 
+    @property
+    def has_line(self) -> bool:
+        """Whether a complete line waits to be taken."""
+        return self._input.find(b"\n", self._searched) >= 0
+
     def read(self) -> None:
         """Take in what has come."""
         for _ in range(_READS):

@@ -48,6 +48,8 @@ EVENT_BACKLOG = 256 << 10
 """Unread bytes beyond which a client loses events."""
 OUTPUT_BACKLOG = 8 << 20
 """Unread bytes beyond which a client is dropped."""
+REQUESTS_A_TURN = 8
+"""Taken of one connection at once; the rest waits, so that no program keeps the node from its peers."""
 POLLIN = 1
 POLLOUT = 2
 """As `zmq.POLLIN` and `zmq.POLLOUT`, whose values are part of ZeroMQ's interface."""
@@ -141,7 +143,8 @@ class Gateway:
         if self._listener is None:
             return []
         return [(self._listener.fileno(), POLLIN)] + [
-            (connection.fileno(), POLLIN | POLLOUT if connection.backlog_bytes else POLLIN)
+            # Who may send more is asked about at once where lines wait that came long ago.
+            (connection.fileno(), POLLIN | POLLOUT if connection.backlog_bytes or connection.has_line else POLLIN)
             for connection in self._connections.values()
         ]
 
@@ -163,17 +166,22 @@ class Gateway:
                 self._drop(connection, encode_refusal(None, error))
 
     def receive(self) -> list[LocalRequest | ClientGone]:
-        """Accept who is new and read what has come, in the order of each connection; never blocks."""
+        """Accept who is new and read what has come, in the order of each connection; never blocks.
+
+        A few requests of each connection; nothing more is read of one whose requests wait, so that it waits too.
+        """
         self._accept()
         received: list[LocalRequest | ClientGone] = []
         for connection in list(self._connections.values()):
-            connection.read()
-            while connection.dropped_s is None:
+            if not connection.has_line:
+                connection.read()
+            for _ in range(REQUESTS_A_TURN):
                 request = self._next_request(connection)
-                if request is None:
+                if request is not None:
+                    received.append(request)
+                elif not connection.has_line or connection.dropped_s is not None:
                     break
-                received.append(request)
-            if connection.is_ended:
+            if connection.is_ended and (connection.dropped_s is not None or not connection.has_line):
                 self._forget(connection)
         received.extend(self._gone)
         self._gone.clear()
@@ -248,31 +256,31 @@ class Gateway:
                 return
 
     def _next_request(self, connection: Connection) -> LocalRequest | None:
-        """The next good request of a connection; None when none is complete. Bad ones are answered here."""
-        while connection.dropped_s is None:
-            limit = REQUEST_LIMIT if connection.is_greeted else HELLO_LIMIT
-            try:
-                line = connection.take_line(limit)
-                if line is None:
-                    return None
-                request = decode_request(line, limit)
-                if not connection.is_greeted:
-                    return self._greet(connection, request)
-            except InvalidMessage as error:
-                if not connection.is_greeted:
-                    error.code = ErrorCode.PROTOCOL if error.code is ErrorCode.PROTOCOL else ErrorCode.HELLO
-                self._drop(connection, encode_refusal(error.request_id, error))
+        """The next request of a connection; None when no line is complete, or when it was bad and is answered here."""
+        if connection.dropped_s is not None:
+            return None
+        limit = REQUEST_LIMIT if connection.is_greeted else HELLO_LIMIT
+        try:
+            line = connection.take_line(limit)
+            if line is None:
                 return None
-            try:
-                check_request(request)
-            except InvalidMessage as error:
-                connection.queue(encode_refusal(request.id, error))
-                continue
-            if request.method == "hello":
-                connection.queue(encode_error(request.id, ErrorCode.INVALID_REQUEST, "hello was said already"))
-                continue
-            return LocalRequest(connection.number, request.id, request.method, request.params)
-        return None
+            request = decode_request(line, limit)
+            if not connection.is_greeted:
+                return self._greet(connection, request)
+        except InvalidMessage as error:
+            if not connection.is_greeted:
+                error.code = ErrorCode.PROTOCOL if error.code is ErrorCode.PROTOCOL else ErrorCode.HELLO
+            self._drop(connection, encode_refusal(error.request_id, error))
+            return None
+        try:
+            check_request(request)
+        except InvalidMessage as error:
+            self._send(connection.number, encode_refusal(request.id, error))
+            return None
+        if request.method == "hello":
+            self._send(connection.number, encode_error(request.id, ErrorCode.INVALID_REQUEST, "hello was said already"))
+            return None
+        return LocalRequest(connection.number, request.id, request.method, request.params)
 
     def _greet(self, connection: Connection, request: Request) -> LocalRequest:
         if request.method != "hello":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from peerfarm.errors import RequestRefused
@@ -14,7 +14,7 @@ from peerfarm.protocol.messages import Message, encode_message
 from peerfarm.state.actions import MAX_LAMPORT, Action, Body, decode_action, encode_action
 from peerfarm.state.entities import RunningHash
 from peerfarm.state.farm import EMPTY_FARM, Farm
-from peerfarm.state.logbook import LogBook
+from peerfarm.state.logbook import NO_CHAIN, LogBook, LogKey, Position, Vector
 from peerfarm.state.reduce import reduce
 
 
@@ -66,6 +66,8 @@ class Core:
         self.own_log: LogId | None = None
         """None until the first own action of this start decides it."""
         self.disk_error = ""
+        self.not_durable: Mapping[LogKey, int] = {}
+        """While the disk refuses: per log the first seq that is applied but not on disk."""
         self.is_stopping = False
         self.alarms: list[str] = []
         self.effects = Effects()
@@ -156,9 +158,28 @@ class Core:
         for observer in self.observers:
             observer(action, before)
 
+    def durable_seq(self, key: LogKey) -> int:
+        """How far that log is held on this node's disk; what this turn adds counts, for it is committed first."""
+        seq = self.book.seq_of(key)
+        return min(seq, self.not_durable[key] - 1) if key in self.not_durable else seq
+
+    def durable_vector(self) -> Vector:
+        """The vector that may be told to others. A log cut short by a refusing disk comes without its digest."""
+        if not self.not_durable:
+            return self.book.vector
+        vector = dict(self.book.vector)
+        for key in self.not_durable:
+            vector.pop(key, None)
+            if self.durable_seq(key):
+                vector[key] = Position(self.durable_seq(key), NO_CHAIN)
+        return vector
+
     def send(self, node: NodeId, message: Message) -> None:
-        """Send after this turn's commit; lost when there is no link."""
-        self.effects.sends.append((node, encode_message(message)))
+        """Send after this turn's commit; lost when there is no link, or when it has outgrown what a peer accepts."""
+        try:
+            self.effects.sends.append((node, encode_message(message)))
+        except ValueError as error:  # what grows with the farm must not end a node
+            self.alarm(f"{error}: it was not sent; report this with this node's log")
 
     def tell(self, kind: str, **fields: object) -> None:
         """Tell the subscribers at the local socket."""

@@ -21,8 +21,10 @@ class Waiting:
 
     request: LocalRequest
     until_s: float
+    kind: str
+    """Which part waits for it: tokens are small numbers that a peer could guess."""
     extra: Any = None
-    """What the part that waits wants to find again."""
+    """What that part wants to find again."""
 
 
 @dataclass(slots=True)
@@ -41,7 +43,7 @@ class Desk:
         """Answer with an error."""
         self.core.effects.answers.append(Answer(request.client, request.id, error=error))
 
-    def wait(self, request: LocalRequest, limit_s: float = ASK_LIMIT_S, extra: Any = None) -> str:
+    def wait(self, request: LocalRequest, kind: str, limit_s: float = ASK_LIMIT_S, extra: Any = None) -> str:
         """Answer later; the token finds the request again.
 
         Raises:
@@ -51,12 +53,20 @@ class Desk:
             raise RequestRefused("too many requests are waiting for an answer", "try again in a few seconds")
         self._token += 1
         token = str(self._token)
-        self._waiting[token] = Waiting(request, self.core.mono_s + limit_s, extra)
+        self._waiting[token] = Waiting(request, self.core.mono_s + limit_s, kind, extra)
         return token
 
-    def take(self, token: str) -> Waiting | None:
-        """The request behind a token, to be answered now; None when its time was up or its asker left."""
-        return self._waiting.pop(token, None)
+    def look(self, token: str, kind: str) -> Waiting | None:
+        """The request behind a token of that kind; None when its time was up or its asker left."""
+        waiting = self._waiting.get(token)
+        return waiting if waiting is not None and waiting.kind == kind else None
+
+    def take(self, token: str, kind: str) -> Waiting | None:
+        """The same, to be answered now."""
+        waiting = self.look(token, kind)
+        if waiting is not None:
+            del self._waiting[token]
+        return waiting
 
     def client_gone(self, client: int) -> None:
         """A local connection closed: nobody waits for its answers."""

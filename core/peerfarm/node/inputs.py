@@ -148,6 +148,8 @@ class DiskRefused:
     """A commit failed: nothing since the last one was told to anyone."""
 
     reason: str
+    waiting: Mapping[LogKey, int] = field(default_factory=dict)
+    """Per log the first seq that is applied here but not on disk."""
 
 
 @dataclass(frozen=True, slots=True)

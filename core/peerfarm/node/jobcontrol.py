@@ -7,10 +7,10 @@ from typing import Any
 
 import msgpack
 
-from peerfarm.errors import RequestRefused, UnknownJob
+from peerfarm.errors import PeerProtocolError, RequestRefused, UnknownJob
 from peerfarm.model.frames import parse_frames
 from peerfarm.model.ids import JobId
-from peerfarm.model.job import JobSpec
+from peerfarm.model.job import JobSpec, RunWhen
 from peerfarm.node.core import Core
 from peerfarm.node.inputs import LocalRequest
 from peerfarm.node.params import need, optional, step_number
@@ -25,8 +25,19 @@ from peerfarm.state.actions import (
     unpack,
 )
 from peerfarm.state.farm import EMPTY_STEP, JobState, all_jobs, get_job
-from peerfarm.state.join import bits_of, generation_of, ranges_of
+from peerfarm.state.join import bits_of, generation_of, range_batches
 from peerfarm.state.selectors import JobStatus, full_mask, job_status, spec_of, step_bits, tasks_in
+
+_KEPT: dict[str, type] = {
+    "name": str,
+    "user": str,
+    "status": str,
+    "tasks": dict,
+    "frames": dict,
+    "output": str,
+    "submitted_ms": int,
+}
+"""What an archived job is still known by."""
 
 
 @dataclass(slots=True)
@@ -111,15 +122,18 @@ class JobControl:
         return chosen
 
     def cancel(self, request: LocalRequest) -> dict[str, Any]:
-        """`cancel`: all tasks, or those named, that are not over."""
+        """`cancel`: the tasks named that are not over; when none are named all, but for clean-up, which then runs."""
         job, state, spec = self.found(request)
+        is_whole = not request.params.get("tasks") and request.params.get("step") is None
         for number, chosen in self._chosen(request, spec):
+            if is_whole and spec.steps[number].run is RunWhen.ALWAYS and spec.steps[number].depends_on:
+                continue
             counts = step_bits(state, spec, number)
             bits = chosen & ~(counts.done | counts.cancelled | counts.failed)
             step = state.steps.get(number, EMPTY_STEP)
             generation = max(step.retried, default=0)
-            if bits:
-                self.core.record(TasksCancelled(job, number, ranges_of(bits)[:4000], generation))
+            for ranges in range_batches(bits):
+                self.core.record(TasksCancelled(job, number, ranges, generation))
         self.core.tell("job/cancelled", job=job, name=spec.name)
         return self._changed(job)
 
@@ -135,33 +149,46 @@ class JobControl:
             generation = max(generation, max(step.cancelled, default=-1) + 1)
             if generation > MAX_GENERATION:
                 raise RequestRefused("these tasks were retried too often", "submit the job anew")
-            if bits:
-                self.core.record(TasksRetried(job, number, ranges_of(bits)[:4000], generation))
+            for ranges in range_batches(bits):
+                self.core.record(TasksRetried(job, number, ranges, generation))
         return self._changed(job)
 
     def delete(self, request: LocalRequest) -> dict[str, Any]:
         """`delete`: forget a job that is over."""
         job, state, spec = self.found(request)
-        self._must_be_over(state, spec)
+        row = self._must_be_over(job, state, spec)
+        if not row["is_published"] and not row["error"]:
+            raise RequestRefused("its frames are on their way into the output folder", "try again in a few seconds")
         self.core.record(JobDeleted(job))
         return {"job": job}
 
     def archive(self, request: LocalRequest) -> dict[str, Any]:
         """`archive`: keep only the summary of a job that is over."""
         job, state, spec = self.found(request)
-        self._must_be_over(state, spec)
-        row = self.views.summary(job, state)
-        kept = {
-            key: (row or {})[key] for key in ("name", "user", "status", "tasks", "frames", "output", "submitted_ms")
-        }
+        row = self._must_be_over(job, state, spec)
+        if not row["is_published"]:
+            raise RequestRefused(
+                "not all of its frames lie in the output folder yet",
+                row["error"] or "try again in a few seconds",
+            )
+        kept = {key: row[key] for key in _KEPT}
         self.core.record(JobArchived(job, msgpack.packb(kept)))
         return {"job": job}
 
-    def _must_be_over(self, state: JobState, spec: JobSpec) -> None:
+    def _must_be_over(self, job: JobId, state: JobState, spec: JobSpec) -> dict[str, Any]:
         if job_status(state, spec) in {JobStatus.ACTIVE, JobStatus.READY, JobStatus.PAUSED}:
             raise RequestRefused("the job is not over", "cancel it first: `peerfarm cancel JOB`")
+        return self.views.summary(job, state) or {}
 
 
 def _archived_row(summary: bytes) -> dict[str, Any]:
-    row: Any = unpack(summary)
-    return dict(row) if isinstance(row, dict) and "submitted_ms" in row else {"submitted_ms": 0, "name": "?"}
+    """A member wrote it: what is not as it should be is shown as unknown."""
+    try:
+        row = unpack(summary)
+    except PeerProtocolError:
+        row = None
+    if not isinstance(row, dict) or row.keys() != _KEPT.keys():
+        return {"name": "?", "status": "archived", "submitted_ms": 0}
+    if not all(isinstance(row[key], kind) for key, kind in _KEPT.items()):
+        return {"name": "?", "status": "archived", "submitted_ms": 0}
+    return dict(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from peerfarm.errors import RequestRefused
 from peerfarm.model.frames import task_count
@@ -19,6 +20,15 @@ from peerfarm.protocol.messages import LogAsk, LogTell
 from peerfarm.state.farm import EMPTY_STEP, JobState, get_record
 
 LOG_PIECE_BYTES = 128 * 1024
+KIND = "log"
+
+
+class _Wanted(NamedTuple):
+    attempt: str
+    node: NodeId
+    """Where the log lies."""
+    worker: str
+    """What people call that node."""
 
 
 @dataclass(slots=True)
@@ -49,13 +59,14 @@ class JobLogs:
         attempt = attempts[-1]
         worker = attempt[1][2]
         offset = optional(request, "offset", int, 0)
-        token = self.desk.wait(request, extra=(attempt_label(attempt[0]), self.presence.name_of(worker)))
+        label = attempt_label(attempt[0])
+        token = self.desk.wait(request, KIND, extra=_Wanted(label, worker, self.presence.name_of(worker)))
         if worker == self.core.node:
             self.core.effects.log_reads.append(ReadLog(token, attempt_label(attempt[0]), offset, LOG_PIECE_BYTES))
             return
         peer = self.presence.peers.get(worker)
         if peer is None or not peer.has_greeted:
-            self.desk.take(token)
+            self.desk.take(token, KIND)
             raise RequestRefused(
                 f"the log lies on {self.presence.name_of(worker)}, which is not there now",
                 "logs stay on the machine that made them: try again when it is back",
@@ -77,16 +88,19 @@ class JobLogs:
         else:
             self._log_arrived(token, read.text, read.offset, read.next_offset, read.is_complete)
 
-    def on_log_tell(self, _peer: Peer, message: LogTell) -> None:
-        """A piece of a peer's log."""
+    def on_log_tell(self, peer: Peer, message: LogTell) -> None:
+        """A piece of a peer's log, if it was that peer who was asked."""
+        waiting = self.desk.look(str(message.token), KIND)
+        if waiting is None or waiting.extra.node != peer.node:
+            return
         text = message.text if message.is_found else None
         self._log_arrived(str(message.token), text, message.offset, message.next_offset, message.is_complete)
 
     def _log_arrived(self, token: str, text: str | None, offset: int, next_offset: int, is_complete: bool) -> None:
-        waiting = self.desk.take(token)
+        waiting = self.desk.take(token, KIND)
         if waiting is None:
             return
-        attempt, worker = waiting.extra
+        attempt, worker = waiting.extra.attempt, waiting.extra.worker
         if text is None:
             self.desk.refuse(
                 waiting.request, RequestRefused(f"{worker} no longer has this log", "logs are kept for a time")

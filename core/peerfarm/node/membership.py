@@ -13,7 +13,14 @@ from peerfarm.node.core import Core
 from peerfarm.node.effects import AnswerJoin, AskJoin, OpenJoin
 from peerfarm.node.inputs import JoinAnswered, JoinAsked, JoinOpened, LocalRequest
 from peerfarm.node.presence import Presence
-from peerfarm.protocol.messages import PROTOCOL_VERSION, JoinAsk, JoinTell, decode_message, encode_message
+from peerfarm.protocol.messages import (
+    MAX_TOLD_ADDRESSES,
+    PROTOCOL_VERSION,
+    JoinAsk,
+    JoinTell,
+    decode_message,
+    encode_message,
+)
 from peerfarm.state.actions import FarmCreated, MemberAdded, MemberRemoved
 from peerfarm.state.selectors import live_members
 
@@ -116,7 +123,6 @@ class Membership:
         self._answer(asked, JoinTell("", created[1], created[2], tuple(members)))
 
     def _answer(self, asked: JoinAsked, message: JoinTell) -> None:
-        self.core.effects.must_sync = True
         self.core.effects.joins.append(AnswerJoin(asked.ticket, encode_message(message)))
 
     def join(self, request: LocalRequest, join_string: str) -> None:
@@ -133,7 +139,9 @@ class Membership:
     def join_request(self, token: str) -> bytes:
         """What a newcomer says on the join socket."""
         mine = self.core.settings
-        return encode_message(JoinAsk(PROTOCOL_VERSION, token, self.core.identity.key, mine.name, mine.addresses))
+        return encode_message(
+            JoinAsk(PROTOCOL_VERSION, token, self.core.identity.key, mine.name, mine.addresses[:MAX_TOLD_ADDRESSES])
+        )
 
     def answered(self, answered: JoinAnswered) -> None:
         """The farm's answer to our wish to join."""

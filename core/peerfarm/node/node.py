@@ -23,6 +23,7 @@ from peerfarm.node.views import Views
 from peerfarm.node.work import Work
 from peerfarm.protocol import messages as m
 from peerfarm.state.farm import Farm, JobState
+from peerfarm.state.reduce import apply_known
 
 TICK_S = 0.5
 """Longest time between two ticks while a task is leased; else a tick comes with each heartbeat."""
@@ -110,7 +111,7 @@ class Node:
 
     def restore(self, farm: Farm) -> None:
         """Put in place what the snapshot on disk held; before any `core.replay`."""
-        self.core.farm = farm
+        self.core.farm = apply_known(farm)
 
     def start(self, remembered: i.Remembered, now_s: float) -> None:
         """The log is replayed: begin. Grants wait until every member was compared with."""
@@ -245,10 +246,12 @@ class Node:
     def _disk_refused(self, event: i.DiskRefused) -> None:
         if not self.core.disk_error:
             self.core.disk_error = event.reason
+            self.core.not_durable = dict(event.waiting)
             self.core.alarm(f"the disk refuses ({event.reason}): no new work until there is room")
 
     def _disk_recovered(self, _event: i.DiskRecovered) -> None:
         self.core.disk_error = ""
+        self.core.not_durable = {}
         self.work.disk_recovered()
 
     def _load(self, event: i.Load) -> None:

@@ -12,6 +12,7 @@ from peerfarm.node.core import Core
 from peerfarm.node.effects import Dial
 from peerfarm.policy.liveness import BEAT_S, PeerState, Signs, counts_as_alive, judge
 from peerfarm.protocol.messages import (
+    MAX_TOLD_ADDRESSES,
     PROTOCOL_VERSION,
     About,
     Beat,
@@ -82,7 +83,7 @@ class Presence:
         """A farm let this node in: its members are dialled until their log has told who they are."""
         self._core.expect_farm(farm)
         self._sponsors = {node: (key, name) for node, key, name, _ in members if node_id_of(key) == node}
-        lines = [farm, *(f"{node} {key} {name}" for node, (key, name) in self._sponsors.items())]
+        lines = [farm, *(f"{node} {key} {' '.join(name.split())}" for node, (key, name) in self._sponsors.items())]
         self._core.effects.facts["joining"] = "\n".join(lines).encode()
         for node, _, _, addresses in members:
             self.learn_addresses(node, addresses)
@@ -295,7 +296,7 @@ class Presence:
             self.apps,
             mine.memory_mb,
             mine.cores,
-            mine.addresses,
+            mine.addresses[:MAX_TOLD_ADDRESSES],
         )
 
     def _judge(self, peer: Peer) -> None:

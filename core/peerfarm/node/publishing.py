@@ -11,7 +11,7 @@ from peerfarm.node.core import Core
 from peerfarm.node.dispatch import Dispatch
 from peerfarm.state.actions import MAX_GENERATION, Action, TaskRendered, TasksPublished, TasksRetried
 from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, all_jobs, get_job
-from peerfarm.state.join import bits_of, generation_of, ranges_of
+from peerfarm.state.join import bits_of, generation_of, range_batches
 from peerfarm.state.selectors import (
     canonical,
     full_mask,
@@ -60,8 +60,11 @@ class Publishing:
         elif isinstance(body, TasksPublished) and action.node != self.core.node:
             state = get_job(before, body.job)
             step = state.steps.get(body.step, EMPTY_STEP) if state is not None else EMPTY_STEP
+            spec = spec_of(state) if state is not None else None
+            if spec is None or body.step >= len(spec.steps):
+                return
             known = published_bits(step)
-            for task in tasks_in(bits_of(body.ranges)):
+            for task in tasks_in(bits_of(body.ranges) & full_mask(spec, body.step)):
                 place = (body.job, body.step, task)
                 is_second = known >> task & 1 or body.generation < generation_of(step, task)
                 if self._published.pop(place, None) is not None or is_second:
@@ -85,6 +88,8 @@ class Publishing:
         elif state is None or state.deleted or state.archived:
             self.errors.pop(job, None)
             self._wanted.pop(job, None)
+            self._doubtful = {key: bits for key, bits in self._doubtful.items() if key[0] != job}
+            self._published = {place: attempt for place, attempt in self._published.items() if place[0] != job}
 
     def settle(self) -> None:
         """Order what is wanted, as far as there is room."""
@@ -179,7 +184,8 @@ class Publishing:
             return
         marks, self._marks = self._marks, {}
         for (job, number, generation), bits in marks.items():
-            self.core.record(TasksPublished(job, number, ranges_of(bits)[:4000], generation))
+            for ranges in range_batches(bits):
+                self.core.record(TasksPublished(job, number, ranges, generation))
 
     @property
     def is_marking(self) -> bool:

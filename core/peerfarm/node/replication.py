@@ -188,7 +188,11 @@ class Replication:
 
     def on_vector_ask(self, peer: Peer, message: VectorAsk) -> None:
         """Tell what is held: at the end of the turn, after what the turn itself sends, so that nobody pulls that."""
-        if not self._core.disk_error:
+        if self._core.disk_error:  # others must not wait for this disk: what it holds already can be told
+            vector = tuple(encode_vector(self._core.durable_vector()))
+            self._core.effects.beats.append((peer.node, encode_message(VectorTell(message.token, vector))))
+        else:
+            self._questions = [question for question in self._questions if question[0] != peer.node]
             self._questions.append((peer.node, message.token))
 
     def on_vector_tell(self, peer: Peer, message: VectorTell) -> None:
@@ -262,12 +266,13 @@ class Replication:
 
     def on_pull(self, peer: Peer, message: Pull) -> None:
         """A peer misses something: read it from the store, a batch at a time."""
-        for node, log, first, last in message.ranges[:MAX_PULLS]:
-            have = self._core.book.seq_of((node, log))
+        waiting = sum(1 for read in self._core.effects.reads if read.node == peer.node)
+        for node, log, first, last in message.ranges[: max(0, MAX_PULLS - waiting)]:
+            have = self._core.durable_seq((node, log))
             if first <= self.cut.get((node, log), 0):
                 self.on_cut(peer.node)
             elif first <= have:
-                self._core.effects.must_sync = True
+                self._core.effects.must_sync |= not self._core.disk_error
                 self._core.effects.reads.append(ReadRows(peer.node, (node, log), first, min(last, have), BATCH_BYTES))
 
     def on_rows(self, rows: RowsRead) -> None:
@@ -279,7 +284,8 @@ class Replication:
     def on_held(self, peer: Peer, message: Held) -> None:
         """A peer holds our log durably up to there."""
         held = self.link(peer.node).held
-        held[message.log] = max(held.get(message.log, 0), message.seq)
+        if self._core.book.seq_of((self._core.node, message.log)):
+            held[message.log] = max(held.get(message.log, 0), message.seq)
 
     def on_beat(self, peer: Peer, message: Beat) -> None:
         """Compare digests: equal vectors must mean equal hashes; different ones are looked into."""

@@ -52,6 +52,8 @@ class Snapshots:
         replication.on_cut = self._begin
 
     def _begin(self, node: NodeId) -> None:
+        if self._core.disk_error:
+            return
         sending = self._sending.get(node)
         if sending is not None and self._core.mono_s - sending.moved_s < QUIET_S:
             return

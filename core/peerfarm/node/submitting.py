@@ -58,12 +58,12 @@ class Submitting:
         if not inputs and not outputs:
             self.desk.reply(request, self._record_job(request, packed))
             return
-        token = self.desk.wait(request, extra=packed)
+        token = self.desk.wait(request, "submit", extra=packed)
         core.effects.checks.append(CheckPaths(token, inputs, outputs))
 
     def on_paths_checked(self, checked: PathsChecked) -> None:
         """The paths of a submission were looked at."""
-        waiting = self.desk.take(checked.request)
+        waiting = self.desk.take(checked.request, "submit")
         if waiting is None:
             return
         if checked.problem:
@@ -105,12 +105,12 @@ class Submitting:
         """`inspect`: answered when the application has looked into the scene."""
         app, path = need(request, "app", str), need(request, "path", str)
         app_named(app)
-        token = self.desk.wait(request, INSPECT_LIMIT_S)
+        token = self.desk.wait(request, "inspect", INSPECT_LIMIT_S)
         self.core.effects.inspections.append(Inspect(token, app, path))
 
     def on_inspected(self, inspected: Inspected) -> None:
         """A scene was looked into."""
-        waiting = self.desk.take(inspected.request)
+        waiting = self.desk.take(inspected.request, "inspect")
         if waiting is None:
             return
         if inspected.facts is None:

@@ -16,6 +16,11 @@ from peerfarm.state.actions import MAX_LAMPORT, is_action_id, is_key, unpack
 PROTOCOL_VERSION = 1
 """Greeted at first; a peer of another major version is told so and left alone."""
 MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_RUNNING = 64 * 8
+"""Attempts in one heartbeat: more than the most slots can run and lease ahead."""
+MAX_WORDS = 256
+"""Pools or tags of a node, as many as its settings may list."""
+MAX_TOLD_ADDRESSES = 16
 BATCH_BYTES = 256 * 1024
 """Actions go in batches of at most this."""
 
@@ -244,7 +249,7 @@ _NODE, _JOB, _LOG = _id(ids.NODE_ID_LENGTH), _id(ids.JOB_ID_LENGTH), _id(ids.LOG
 _COUNT = _whole(0, MAX_LAMPORT)
 _SEQ = _whole(1, MAX_LAMPORT)
 _BOOT = _text(16)
-_WORDS = _many(64, _text(200))
+_WORDS = _many(MAX_WORDS, _text(200))
 _ROWS = _many(100_000, lambda value: isinstance(value, tuple))
 
 _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
@@ -263,7 +268,7 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
             _many(64, _row(_text(40), _text(40), _WORDS)),
             _COUNT,
             _whole(0, 1 << 16),
-            _many(16, _text(200)),
+            _many(MAX_TOLD_ADDRESSES, _text(200)),
         ),
     ),
     4: (
@@ -274,7 +279,7 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
             _text(64),
             _whole(0, 1 << 16),
             _whole(0, 100_000),
-            _many(200, _row(is_action_id, _whole(0, 1000), _whole(-(1 << 40), 1 << 40))),
+            _many(MAX_RUNNING, _row(is_action_id, _whole(0, 1000), _whole(-(1 << 40), 1 << 40))),
         ),
     ),
     5: (Actions, (_many(20_000, _bytes(64 * 1024)),)),
@@ -289,15 +294,15 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
     14: (LeaseWithdrawn, (_BOOT, _COUNT)),
     15: (LogAsk, (_COUNT, is_action_id, _COUNT, _whole(1, 512 * 1024))),
     16: (LogTell, (_COUNT, _flag, _text(600 * 1024), _COUNT, _COUNT, _flag)),
-    19: (Whereabouts, (_many(10_000, _row(_NODE, _many(16, _text(200)))),)),
-    17: (JoinAsk, (_whole(0, 1 << 16), _text(100), is_key, _text(100), _many(16, _text(200)))),
+    19: (Whereabouts, (_many(10_000, _row(_NODE, _many(MAX_TOLD_ADDRESSES, _text(200)))),)),
+    17: (JoinAsk, (_whole(0, 1 << 16), _text(100), is_key, _text(100), _many(MAX_TOLD_ADDRESSES, _text(200)))),
     18: (
         JoinTell,
         (
             _text(1000),
             _text(16),
             _text(100),
-            _many(10_000, _row(_NODE, is_key, _text(100), _many(16, _text(200)))),
+            _many(10_000, _row(_NODE, is_key, _text(100), _many(MAX_TOLD_ADDRESSES, _text(200)))),
         ),
     ),
 }

@@ -198,6 +198,8 @@ class Action(NamedTuple):
     body: Body | None
     """None for an unknown type or an invalid payload: stored, relayed, and a no-op."""
     raw: bytes
+    is_of_later_release: bool = False
+    """Its type or version is not known here: it is kept, for a later release of this node may know it."""
 
     @property
     def id(self) -> ActionId:
@@ -378,8 +380,9 @@ def decode_action(raw: bytes) -> Action:
         and len(name) <= 40
     ):
         raise PeerProtocolError("an action's envelope has a wrong type or an impossible value")
-    body = _read_body(name, payload) if version == ACTION_VERSION else None
-    return Action(farm, node, log, seq, lamport, wall_ms, name, body, raw)
+    is_later = version != ACTION_VERSION or name not in _TYPES
+    body = None if is_later else _read_body(name, payload)
+    return Action(farm, node, log, seq, lamport, wall_ms, name, body, raw, is_later)
 
 
 def _read_body(name: str, payload: Any) -> Body | None:

@@ -37,6 +37,8 @@ def entities(farm: Farm) -> Iterator[Entity]:
         yield ("farm", *farm.created)
     for node in sorted(farm.members):
         yield _member_entity(node, farm.members[node])
+    for action in sorted(farm.unknown):
+        yield ("action", farm.unknown[action])
     for job, state in sorted(all_jobs(farm)):
         yield from _job_entities(job, state)
 
@@ -105,6 +107,9 @@ def _farm_change(old: Farm, new: Farm) -> int:
     if old.created != new.created:
         change += _digest(("farm", *new.created)) if new.created else 0
         change -= _digest(("farm", *old.created)) if old.created else 0
+    if old.unknown is not new.unknown:
+        change += sum(_digest(("action", raw)) for key, raw in new.unknown.items() if key not in old.unknown)
+        change -= sum(_digest(("action", raw)) for key, raw in old.unknown.items() if key not in new.unknown)
     if old.members is not new.members:
         for node in {*old.members, *new.members}:
             before, after = old.members.get(node), new.members.get(node)

@@ -90,6 +90,8 @@ class Farm(NamedTuple):
     created: tuple[ActionId, FarmId, str] | None
     members: Mapping[NodeId, Member]
     jobs: tuple[Mapping[JobId, JobState], ...]
+    unknown: Mapping[ActionId, bytes] = {}
+    """Actions of types that only later releases know, as their authors made them: a snapshot must not lose them."""
 
 
 EMPTY_FARM = Farm(None, {}, ({},) * BUCKETS)
@@ -113,7 +115,8 @@ def put_job(farm: Farm, job: JobId, state: JobState) -> Farm:
     number = _bucket(job)
     bucket = dict(farm.jobs[number])
     bucket[job] = state
-    return Farm(farm.created, farm.members, (*farm.jobs[:number], bucket, *farm.jobs[number + 1 :]))
+    jobs = (*farm.jobs[:number], bucket, *farm.jobs[number + 1 :])
+    return Farm(farm.created, farm.members, jobs, farm.unknown)
 
 
 def get_record(step: StepState, task: int) -> Record:

@@ -5,7 +5,7 @@ Every join is commutative, associative and idempotent, so the state is a functio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgpack
 from peerfarm.model.ids import ActionId, JobId, NodeId
 from peerfarm.model.job import JobSpec
 from peerfarm.model.speccodec import decode_spec
+from peerfarm.state.actions import MAX_RANGES
 from peerfarm.state.farm import (
     EMPTY_JOB,
     EMPTY_STEP,
@@ -54,6 +55,11 @@ def join_created(farm: Farm, created: tuple[ActionId, Any, str]) -> Farm:
     """A farm's name and id."""
     chosen = least(farm.created, created)
     return farm if chosen is farm.created else farm._replace(created=chosen)
+
+
+def join_unknown(farm: Farm, action: ActionId, raw: bytes) -> Farm:
+    """An action of a later release."""
+    return farm if action in farm.unknown else farm._replace(unknown={**farm.unknown, action: raw})
 
 
 def join_member(farm: Farm, node: NodeId, other: Member) -> Farm:
@@ -263,6 +269,13 @@ def ranges_of(bits: int) -> tuple[tuple[int, int], ...]:
         bits >>= length
         place += skip + length
     return tuple(ranges)
+
+
+def range_batches(bits: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """A bit map as ranges, no more at a time than one action holds."""
+    ranges = ranges_of(bits)
+    for start in range(0, len(ranges), MAX_RANGES):
+        yield ranges[start : start + MAX_RANGES]
 
 
 @lru_cache(maxsize=4096)

@@ -115,7 +115,10 @@ class LogBook:
         return [
             key
             for key, position in other.items()
-            if key in self.vector and self.vector[key].seq == position.seq and self.vector[key].chain != position.chain
+            if key in self.vector
+            and self.vector[key].seq == position.seq
+            and NO_CHAIN not in (self.vector[key].chain, position.chain)
+            and self.vector[key].chain != position.chain
         ]
 
     def missing(self, other: Vector) -> list[tuple[LogKey, int, int]]:

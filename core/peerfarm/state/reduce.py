@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from peerfarm.state import actions as a
-from peerfarm.state.actions import Action
+from peerfarm.state.actions import Action, decode_action
 from peerfarm.state.farm import Farm, Member
 from peerfarm.state.join import (
     bits_of,
@@ -19,6 +19,7 @@ from peerfarm.state.join import (
     join_marks,
     join_member,
     join_task,
+    join_unknown,
 )
 
 REDUCER_VERSION = 1
@@ -28,7 +29,20 @@ REDUCER_VERSION = 1
 def reduce(farm: Farm, action: Action) -> Farm:
     """The farm after this action; the same object when it changes nothing."""
     body = action.body
-    return farm if body is None else _REDUCERS[type(body)](farm, action, body)
+    if body is None:
+        return join_unknown(farm, action.id, action.raw) if action.is_of_later_release else farm
+    return _REDUCERS[type(body)](farm, action, body)
+
+
+def apply_known(farm: Farm) -> Farm:
+    """The farm with those kept actions applied that this release knows: after an upgrade."""
+    known = [action for raw in farm.unknown.values() if not (action := decode_action(raw)).is_of_later_release]
+    if known:
+        gone = {action.id for action in known}
+        farm = farm._replace(unknown={key: raw for key, raw in farm.unknown.items() if key not in gone})
+    for action in known:
+        farm = reduce(farm, action)
+    return farm
 
 
 def _created(farm: Farm, action: Action, body: a.FarmCreated) -> Farm:

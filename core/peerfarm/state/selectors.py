@@ -264,11 +264,12 @@ def task_status(state: JobState, spec: JobSpec, number: int, task: int) -> TaskS
 
 
 def tasks_in(bits: int) -> Iterator[int]:
-    """The task indices in a bit map, ascending."""
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
+    """The task indices in a bit map, ascending; linear in its length."""
+    for place, byte in enumerate(bits.to_bytes((bits.bit_length() + 7) // 8, "little")):
+        while byte:
+            lowest = byte & -byte
+            yield place * 8 + lowest.bit_length() - 1
+            byte ^= lowest  # noqa: PLW2901 - the byte is eaten up bit by bit
 
 
 def is_open(attempt: Attempt) -> bool:

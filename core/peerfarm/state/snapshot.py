@@ -10,10 +10,20 @@ import msgpack
 from peerfarm.errors import PeerProtocolError
 from peerfarm.model import ids
 from peerfarm.model.job import MAX_STEPS, MAX_TASKS_PER_STEP
-from peerfarm.state.actions import MAX_GENERATION, MAX_LAMPORT, is_action_id, is_key, is_register, is_spec, unpack
+from peerfarm.state.actions import (
+    MAX_GENERATION,
+    MAX_LAMPORT,
+    decode_action,
+    is_action_id,
+    is_key,
+    is_register,
+    is_spec,
+    unpack,
+)
 from peerfarm.state.entities import Entity, entities
-from peerfarm.state.farm import Farm, Member, unpack_record
+from peerfarm.state.farm import Farm, Member, pack_record, unpack_record
 from peerfarm.state.join import join_created, join_end, join_head, join_marks, join_member, join_task
+from peerfarm.state.reduce import reduce
 
 PART_BYTES = 256 * 1024
 MAX_RECORD_BYTES = 1024 * 1024
@@ -24,8 +34,7 @@ def encode_snapshot(farm: Farm) -> Iterator[bytes]:
     """The farm as parts; each part stands on its own."""
     batch: list[bytes] = []
     size_bytes = 0
-    for entity in entities(farm):
-        packed = msgpack.packb(entity)
+    for packed in map(msgpack.packb, _pieces(farm)):
         if batch and size_bytes + len(packed) > PART_BYTES:
             yield msgpack.packb(batch)
             batch, size_bytes = [], 0
@@ -33,6 +42,20 @@ def encode_snapshot(farm: Farm) -> Iterator[bytes]:
         size_bytes += len(packed) + 5
     if batch:
         yield msgpack.packb(batch)
+
+
+def _pieces(farm: Farm) -> Iterator[Entity]:
+    """The farm's entities, those that could outgrow a part cut into several that join to the same."""
+    for entity in entities(farm):
+        if entity[0] == "marks":
+            job, number, *marks = entity[1:]
+            for place, entries in enumerate(marks):
+                for entry in entries:
+                    yield ("marks", job, number, *(((entry,) if place == other else ()) for other in range(len(marks))))
+        elif entity[0] == "task" and len(entity[4]) > PART_BYTES:
+            yield from (("task", *entity[1:4], pack_record((attempt,))) for attempt in unpack_record(entity[4]))
+        else:
+            yield entity
 
 
 def join_part(farm: Farm, part: bytes) -> Farm:
@@ -68,6 +91,9 @@ def _join_entity(farm: Farm, entity: Entity) -> Farm:
             action, key, name = added
             _need(is_action_id(action) and is_key(key) and ids.node_id_of(key) == node and isinstance(name, str))
         return join_member(farm, node, Member(added, removed))
+    if kind == "action":
+        _need(isinstance(entity[1], bytes) and len(entity) == 2)
+        return reduce(farm, decode_action(entity[1]))
     _need(ids.is_id(entity[1], ids.JOB_ID_LENGTH))
     if kind == "job":
         return _join_head_entity(farm, entity)

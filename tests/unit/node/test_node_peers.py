@@ -4,25 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgpack
 import pytest
 from node_rig import Solo
 
-from peerfarm.model.ids import BootId, NodeId, node_id_of
+from peerfarm.model.ids import BootId, FarmId, JobId, LogId, NodeId, node_id_of
 from peerfarm.model.job import JOB_VERSION
 from peerfarm.node import inputs
 from peerfarm.protocol.messages import (
     PROTOCOL_VERSION,
     About,
+    Actions,
     Beat,
     Goodbye,
     Greeting,
     LeaseAsk,
     LeaseRefused,
+    LogTell,
+    Pull,
     VectorAsk,
     VectorTell,
+    decode_message,
 )
-from peerfarm.state.actions import MemberAdded, MemberRemoved, TaskLeased, decode_action
+from peerfarm.state.actions import (
+    JobChanged,
+    MemberAdded,
+    MemberRemoved,
+    TaskLeased,
+    TasksPublished,
+    decode_action,
+    encode_action,
+)
+from peerfarm.state.entities import state_hash
+from peerfarm.state.farm import EMPTY_FARM, get_job
 from peerfarm.state.logbook import encode_vector
+from peerfarm.state.reduce import apply_known
+from peerfarm.state.selectors import register
+from peerfarm.state.snapshot import encode_snapshot, join_part
 
 KEY = "p" * 40
 PEER: NodeId = node_id_of(KEY)
@@ -266,3 +284,61 @@ def test_a_restarted_peer_raises_none(solo: Solo) -> None:
     for boot in (BOOT, "otherbot", "thirdbot"):
         arrive(solo, boot=boot)
     assert solo.ask("status")["alarms"] == []
+
+
+def test_a_full_disk_still_tells_others_what_it_holds_so_that_they_go_on_granting(solo: Solo) -> None:
+    arrive(solo)
+    held = solo.node.core.book.seq_of((solo.id, LogId("loglog22")))
+    solo.turn(inputs.DiskRefused("disk full", {(solo.id, LogId("loglog22")): held}))
+    effects = solo.hear(PEER, VectorAsk(99))
+    told = [m for _, raw in effects.beats if isinstance(m := decode_message(raw), VectorTell)]
+    assert [(entry[2], message.token) for message in told for entry in message.vector] == [(held - 1, 99)]
+
+
+def test_a_full_disk_goes_on_serving_what_it_holds(solo: Solo) -> None:
+    arrive(solo)
+    solo.turn(inputs.DiskRefused("disk full", {(solo.id, LogId("loglog22")): 3}))
+    effects = solo.hear(PEER, Pull(((solo.id, LogId("loglog22"), 1, 10),)))
+    assert [(read.first, read.last) for read in effects.reads] == [(1, 2)]
+    assert not effects.must_sync
+
+
+def test_an_answer_that_nobody_asked_that_peer_for_is_ignored(solo: Solo) -> None:
+    arrive(solo)
+    minted = inputs.Minted(JobId("j" * 12), FarmId("f" * 16), "t" * 32)
+    solo.turn(inputs.LocalRequest(9, 1, "inspect", {"app": "blender", "path": "/s.blend"}, minted))
+    for token in range(5):
+        assert solo.hear(PEER, LogTell(token, True, "lies", 0, 4, True)).answers == []
+
+
+def test_marking_a_million_tasks_as_published_costs_next_to_nothing(solo: Solo) -> None:
+    job = JobId(solo.submit())
+    body = TasksPublished(job, 0, ((0, (1 << 20) - 1),), 0)
+    action = (PEER, LogId("peerlog2"), 1)
+    arrive(solo)
+    solo.hear(PEER, Actions((encode_action(FarmId("farmfarmfarmfarm"), action, 50, 0, body),)))
+    assert solo.node.core.book.seq_of(action[:2]) == 1
+
+
+def test_a_type_of_a_later_release_survives_a_snapshot(solo: Solo) -> None:
+    parts = ("farmfarmfarmfarm", PEER, "peerlog2", 1, 50, 0, "job/starred", ("jobaaaaaaaaa",))
+    raw = msgpack.packb((1, *parts))
+    arrive(solo)
+    solo.hear(PEER, Actions((raw,)))
+    farm = EMPTY_FARM
+    for part in encode_snapshot(solo.node.core.farm):
+        farm = join_part(farm, part)
+    assert farm == solo.node.core.farm
+    assert list(farm.unknown.values()) == [raw]
+    assert state_hash(farm) == solo.node.core.hash.of(solo.node.core.farm)
+
+
+def test_what_an_upgrade_makes_known_is_applied_from_the_snapshot(solo: Solo) -> None:
+    job = JobId(solo.submit())
+    body = JobChanged(job, "priority", 99)
+    raw = encode_action(FarmId("farmfarmfarmfarm"), (PEER, LogId("peerlog2"), 1), 500, 0, body)
+    before = solo.node.core.farm._replace(unknown={(PEER, LogId("peerlog2"), 1): raw})
+    after = apply_known(before)
+    state = get_job(after, job)
+    assert state is not None
+    assert (register(state, "priority"), after.unknown) == (99, {})

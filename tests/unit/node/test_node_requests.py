@@ -6,8 +6,10 @@ import pytest
 from node_rig import Solo
 
 from peerfarm.errors import InvalidJob, RequestRefused, UnknownJob
+from peerfarm.model.ids import JobId
 from peerfarm.model.render import AttemptStopped, FailReason
 from peerfarm.node.inputs import RunnerSaid
+from peerfarm.state.actions import JobArchived, TasksCancelled
 
 
 @pytest.fixture
@@ -199,6 +201,7 @@ def test_a_job_under_way_can_be_neither_archived_nor_deleted(solo: Solo) -> None
 def test_an_archived_job_keeps_its_summary_and_frees_its_attempts(solo: Solo) -> None:
     job = solo.submit(frames="1")
     solo.render(solo.starts[0])
+    solo.publish_all()
     solo.ask("archive", job=job)
     assert job in [gone for effects in solo.effects for gone in effects.forgotten]
     assert solo.ask("jobs")["jobs"] == []
@@ -264,3 +267,42 @@ def test_what_was_leased_ahead_behind_a_long_render_goes_back_for_others(solo: S
     solo.wait(3)
     assert list(solo.node.work.attempts) == [solo.starts[1].attempt]
     assert solo.ask("jobs")["jobs"][0]["tasks"]["leased"] == 1
+
+
+@pytest.mark.parametrize("method", ["archive", "delete"])
+def test_a_job_whose_frames_are_not_in_place_yet_keeps_them(solo: Solo, method: str) -> None:
+    job = solo.submit(frames="1")
+    solo.render(solo.starts[0])
+    assert solo.ask("job", job=job)["status"] == "done"
+    assert "output folder" in str(solo.refusal(method, job=job))
+    assert [gone for effects in solo.effects for gone in effects.forgotten] == []
+
+
+def test_cancelling_a_job_with_thousands_of_gaps_leaves_nothing_running(solo: Solo) -> None:
+    job = solo.submit(frames="1-12000")
+    odd = tuple((task, task) for task in range(1, 8000, 2))
+    solo.node.core.record(TasksCancelled(JobId(job), 0, odd, 0))
+    solo.ask("cancel", job=job)
+    counts = solo.ask("job", job=job)["tasks"]
+    assert (counts["ready"], counts["blocked"], counts["cancelled"]) == (0, 0, 12000)
+
+
+def test_cancelling_a_whole_job_lets_its_clean_up_run(solo: Solo) -> None:
+    steps = [
+        {"name": "render", "app": "ocean", "frames": "1-4", "output": "/out/f_####.png"},
+        {"name": "tidy", "app": "command", "command": "true", "depends_on": "render", "run": "always"},
+    ]
+    job = solo.ask("submit", job={"name": "whole", "steps": steps})["job"]
+    solo.ask("cancel", job=job)
+    solo.turn(RunnerSaid(AttemptStopped(solo.starts[0].attempt)))
+    solo.wait(2)
+    assert [task.step_name for task in solo.starts] == ["render", "tidy"]
+    solo.render(solo.starts[1])
+    assert solo.ask("job", job=job)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("summary", [b"", b"\xc1", b"\x80", b"\x81\xacsubmitted_ms\xa3now"])
+def test_a_summary_that_a_member_spoilt_is_shown_as_unknown(solo: Solo, summary: bytes) -> None:
+    job = solo.submit(frames="1")
+    solo.node.core.record(JobArchived(JobId(job), summary))
+    assert [row["name"] for row in solo.ask("jobs", all=True)["jobs"]] == ["?"]
