@@ -244,7 +244,7 @@ class SimNode:
         if ledger.error and not had_error:
             self.take(i.DiskRefused(ledger.error, ledger.waiting()))
         if ledger.retry(mono_s):
-            self.take(i.DiskRecovered())
+            self.take(i.DiskRecovered(ledger.dropped))
 
     def _allow(self, members: dict[NodeId, str]) -> None:
         for gone in [node for node in self.allowed if node not in members]:

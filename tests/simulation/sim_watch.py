@@ -242,7 +242,7 @@ class Watch:
 
     def _alive(self, shell: SimNode, peer: NodeId) -> None:
         node = self._world.nodes[peer].node
-        held = dict(node.core.book.vector) if node is not None else {}
+        held = dict(node.core.durable_vector()) if node is not None else {}
         self._held_when_alive[shell.id, shell.life, peer] = held
 
     def should_know(self, shell: SimNode, action: ActionId) -> str:

@@ -41,7 +41,7 @@ def run_status(_: argparse.Namespace, screen: Screen) -> int:
     if not node["render"]:
         screen.line("slots: none, this node does not render (render: false)")
     else:
-        screen.line(f"slots: {node['busy']} of {node['slots']} busy")
+        screen.line(f"slots: {_busy(node)} of {node['slots']} busy")
     for slot in answer["slots"]:
         screen.line(f"  {slot['slot']}: {_slot_words(slot)}")
     if answer["disk"] != "ok":
@@ -49,6 +49,11 @@ def run_status(_: argparse.Namespace, screen: Screen) -> int:
     for alarm in answer["alarms"]:
         screen.line(screen.styled(f"alarm: {text.clean(alarm)}", "red"))
     return ExitCode.OK
+
+
+def _busy(node: dict[str, Any]) -> int:
+    busy: int = min(node["busy"], node["slots"] or node["busy"])  # more is leased ahead and waits for a slot
+    return busy
 
 
 def _slot_words(slot: dict[str, Any]) -> str:
@@ -75,7 +80,7 @@ def run_nodes(_: argparse.Namespace, screen: Screen) -> int:
         (
             f"{node['name']}{' *' if node['is_self'] else ''}",
             node["state"],
-            f"{node['busy']}/{node['slots']}" if node["render"] else "server",
+            f"{_busy(node)}/{node['slots']}" if node["render"] else "server",
             ", ".join(_app_words(app) for app in node["apps"]) or "-",
             ", ".join(node["pools"]) or "-",
             ", ".join(_task_words(task) for task in node["tasks"]) or "-",

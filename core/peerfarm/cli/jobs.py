@@ -105,6 +105,9 @@ def show_job(job: dict[str, Any], screen: Screen) -> None:
         screen.line()
         screen.line(text.clean(f"step {step['name']} ({step['app']}){after}"))
         screen.table(("TASK", "FRAMES", "STATUS", "DONE", "WORKER", "ATTEMPTS"), [_row(task) for task in step["tasks"]])
+        left_out = step.get("task_count", 0) - len(step["tasks"])
+        if left_out > 0:
+            screen.note(f"and {text.count(left_out, 'task')} more; those that failed or run are shown before others")
 
 
 def _row(task: dict[str, Any]) -> tuple[object, ...]:

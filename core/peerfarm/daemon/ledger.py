@@ -39,6 +39,8 @@ class Ledger:
     _waiting_since_s: float | None = None
     _retry_s: float = 0.0
     error: str = ""
+    dropped: tuple[str, ...] = ()
+    """Attempts that the last `retry` did not start."""
 
     @property
     def due_s(self) -> float:
@@ -84,14 +86,20 @@ class Ledger:
         self.release(effects)
 
     def retry(self, now_s: float) -> bool:
-        """After a refusal: try again now and then; True when the disk accepts again and all was released."""
+        """After a refusal: try again now and then; True when the disk accepts again and all was released.
+
+        All but the starts of renders: nobody was told of their leases, so others may have the tasks. They are in
+        `dropped`, for the node to give back.
+        """
         if not self.error or now_s < self._retry_s:
             return False
         self._retry_s = now_s + RETRY_S
         if not self._commit():
             return False
         held_back, self._held_back = self._held_back, []
+        self.dropped = tuple(order.task.attempt for effects in held_back for order in effects.starts)
         for effects in held_back:
+            effects.starts.clear()
             self.release(effects)
         return True
 

@@ -126,7 +126,7 @@ class Loop:
         if self._ledger.error and not had_error:
             self._soon(inputs.DiskRefused(self._ledger.error, self._ledger.waiting()))
         if self._ledger.retry(now_s):
-            self._soon(inputs.DiskRecovered())
+            self._soon(inputs.DiskRecovered(self._ledger.dropped))
         self._gateway.flush()
         # The earliest wish stands: turns in quick succession must not put a tick off.
         self._next_tick_s = min(self._next_tick_s, self._node.next_s(time.monotonic()))

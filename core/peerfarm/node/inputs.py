@@ -156,6 +156,9 @@ class DiskRefused:
 class DiskRecovered:
     """Commits succeed again, and what waited is durable."""
 
+    dropped: tuple[str, ...] = ()
+    """Attempts whose start had waited for the disk and was not carried out: others may have their tasks by now."""
+
 
 @dataclass(frozen=True, slots=True)
 class Load:

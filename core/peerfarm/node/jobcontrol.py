@@ -25,8 +25,8 @@ from peerfarm.state.actions import (
     unpack,
 )
 from peerfarm.state.farm import EMPTY_STEP, JobState, all_jobs, get_job
-from peerfarm.state.join import bits_of, generation_of, range_batches
-from peerfarm.state.selectors import JobStatus, full_mask, job_status, spec_of, step_bits, tasks_in
+from peerfarm.state.join import bits_of, range_batches
+from peerfarm.state.selectors import JobStatus, full_mask, job_status, spec_of, step_bits
 
 _KEPT: dict[str, type] = {
     "name": str,
@@ -145,7 +145,7 @@ class JobControl:
             counts = step_bits(state, spec, number)
             bits = chosen & (counts.failed | counts.cancelled | (counts.done if names_tasks else 0))
             step = state.steps.get(number, EMPTY_STEP)
-            generation = max((generation_of(step, task) for task in tasks_in(bits)), default=0) + 1
+            generation = max((passed for passed, marked in step.retried.items() if marked & bits), default=0) + 1
             generation = max(generation, max(step.cancelled, default=-1) + 1)
             if generation > MAX_GENERATION:
                 raise RequestRefused("these tasks were retried too often", "submit the job anew")

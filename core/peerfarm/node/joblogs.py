@@ -20,6 +20,8 @@ from peerfarm.protocol.messages import LogAsk, LogTell
 from peerfarm.state.farm import EMPTY_STEP, JobState, get_record
 
 LOG_PIECE_BYTES = 128 * 1024
+MAX_READS = 8
+"""Pieces read for one peer in a turn."""
 KIND = "log"
 
 
@@ -76,6 +78,8 @@ class JobLogs:
     def on_log_ask(self, peer: Peer, message: LogAsk) -> None:
         """A peer's user wants a log of ours."""
         token = f"{peer.node}/{message.token}"
+        if sum(1 for read in self.core.effects.log_reads if read.token.startswith(peer.node)) >= MAX_READS:
+            return  # it asks again, or its user is told that no answer came
         self.core.effects.log_reads.append(ReadLog(token, attempt_label(message.lease), message.offset, message.limit))
 
     def on_log_read(self, read: LogRead) -> None:

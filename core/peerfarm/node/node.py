@@ -247,12 +247,14 @@ class Node:
         if not self.core.disk_error:
             self.core.disk_error = event.reason
             self.core.not_durable = dict(event.waiting)
-            self.core.alarm(f"the disk refuses ({event.reason}): no new work until there is room")
+            self.core.alarm(_disk_alarm(event.reason))
 
-    def _disk_recovered(self, _event: i.DiskRecovered) -> None:
+    def _disk_recovered(self, event: i.DiskRecovered) -> None:
+        alarm = _disk_alarm(self.core.disk_error)
+        self.core.alarms[:] = [text for text in self.core.alarms if text != alarm]
         self.core.disk_error = ""
         self.core.not_durable = {}
-        self.work.disk_recovered()
+        self.work.disk_recovered(event.dropped)
 
     def _load(self, event: i.Load) -> None:
         self.presence.load_percent = event.percent
@@ -263,3 +265,7 @@ class Node:
             self._is_stop_begun = True
             self.publishing.flush_marks()
             self.work.stop_all("node-stopped")
+
+
+def _disk_alarm(reason: str) -> str:
+    return f"the disk refuses ({reason}): no new work until there is room"

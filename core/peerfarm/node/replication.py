@@ -33,6 +33,10 @@ ASK_AGAIN_S = 1.0
 COMPARE_EVERY_S = 30.0
 COMPARE_JITTER_S = 10.0
 HELD_EVERY_S = 0.1
+AWAIT_S = 60.0
+"""Catching up with 100 000 actions takes seconds; what has not come after this is worth an alarm."""
+MAX_KNOWN = 100_000
+"""Logs that one peer may speak of over one connection; a vector has room for some 20 000."""
 MAX_PULLS = 64
 """Ranges in one Pull."""
 
@@ -47,10 +51,14 @@ class Link:
     """Grants wait until this question or a later one is answered and what it told is held; 0: nothing needed."""
     asked_token: int = 0
     asked_s: float = -ASK_AGAIN_S
+    awaited_s: float = 0.0
+    """When it first told of what is awaited."""
     awaited: Vector | None = None
     """What the peer told of itself and this node does not hold yet."""
     told_vector: Vector | None = None
     """The same, whether or not a grant waits for it."""
+    pulled_s: dict[LogKey, float] = field(default_factory=dict)
+    """When it was last asked for a log's missing actions."""
     held: dict[LogId, int] = field(default_factory=dict)
     """Of our own logs: how far the peer holds them durably. Survives the connection."""
     told: dict[LogId, int] = field(default_factory=dict)
@@ -129,6 +137,7 @@ class Replication:
         """A new connection: nothing is known to have arrived over it."""
         link = self.link(node)
         link.known.clear()
+        link.pulled_s.clear()
         link.asked_s = -ASK_AGAIN_S
 
     def _on_alive(self, node: NodeId) -> None:
@@ -202,11 +211,14 @@ class Replication:
         self._check_former_log(peer.node, vector)
         for key in self._core.book.forks(vector):
             self._quarantine(key, peer.node)
+        if len(link.known.keys() | vector.keys()) > MAX_KNOWN:
+            raise PeerProtocolError("vectors of ever new logs")
         for key, position in vector.items():
             link.known[key] = max(link.known.get(key, 0), position.seq)
             if key[0] == self._core.node:
                 link.held[key[1]] = max(link.held.get(key[1], 0), position.seq)
         if link.needed_token and message.token >= link.needed_token:
+            link.awaited_s = link.awaited_s if link.awaited is not None else self._core.mono_s
             link.awaited = vector
         link.told_vector = vector
         self._pull_on(peer.node)
@@ -234,17 +246,39 @@ class Replication:
         self._core.book.quarantined.add(key)
 
     def _pull(self, node: NodeId, missing: list[tuple[LogKey, int, int]]) -> None:
-        if self._core.disk_error:
+        if self._core.disk_error or not self._is_there(node):
             return
+        link, now_s = self.link(node), self._core.mono_s
         ranges: list[tuple[NodeId, LogId, int, int]] = []
         for key, first, last in missing:
             if len(ranges) == MAX_PULLS:
                 break
-            if self._core.mono_s - self._pulled_s.get(key, -ASK_AGAIN_S) >= ASK_AGAIN_S:
-                self._pulled_s[key] = self._core.mono_s
-                ranges.append((*key, first, last))
+            asked_s = self._pulled_s.get(key)
+            if asked_s is not None and (now_s - asked_s < ASK_AGAIN_S or self._is_others_turn(node, key)):
+                continue
+            self._pulled_s[key] = link.pulled_s[key] = now_s
+            ranges.append((*key, first, last))
         if ranges:
             self._core.send(node, Pull(tuple(ranges)))
+
+    def _is_there(self, node: NodeId) -> bool:
+        peer = self._presence.peers.get(node)
+        return peer is not None and peer.has_greeted and peer.state not in {PeerState.DEAD, PeerState.LEFT}
+
+    def _is_others_turn(self, node: NodeId, key: LogKey) -> bool:
+        """Whether somebody else said that it holds more of that log and was not asked, or longer ago."""
+        before_s = self.link(node).pulled_s.get(key)
+        if before_s is None:
+            return False
+        return any(
+            other != node
+            and link.told_vector is not None
+            and key in link.told_vector
+            and link.told_vector[key].seq > self._core.book.seq_of(key)
+            and link.pulled_s.get(key, -ASK_AGAIN_S) < before_s
+            and self._is_there(other)
+            for other, link in self.links.items()
+        )
 
     def _pull_gaps(self, node: NodeId) -> None:
         known = self.link(node).known
@@ -359,6 +393,13 @@ class Replication:
         core = self._core
         for node in self.not_compared():
             self._ask(node)
+            link = self.link(node)
+            if link.awaited is not None and core.mono_s - link.awaited_s >= AWAIT_S:
+                name = self._presence.name_of(node)
+                core.alarm(
+                    f"{name} does not send what it says it holds, so this node gives out no tasks: "
+                    f"restart {name}, or remove it from the farm"
+                )
         for node, link in self.links.items():
             if link.told_vector is not None and node in self._presence.peers:
                 self._pull_on(node)

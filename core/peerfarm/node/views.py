@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from peerfarm.model.frames import count_frames, format_frames, task_count, task_frames
@@ -30,6 +31,8 @@ from peerfarm.state.selectors import (
     unpublished_bits,
 )
 
+MAX_TASK_ROWS = 10_000
+"""Tasks that one answer shows: more would keep the node from its peers for too long, and outgrow the answer."""
 WANTED_COPIES = 2
 """A job is safe against the loss of any two disks once two other nodes hold it."""
 
@@ -253,15 +256,21 @@ class Views:
         if summary is None or spec is None:
             return None
         steps = []
+        room = MAX_TASK_ROWS
         for number, step in enumerate(spec.steps):
             known = state.steps.get(number, EMPTY_STEP)
             bits = step_bits(state, spec, number)
+            shown = _telling_tasks(bits, task_count(step), room)
+            room -= len(shown)
+            mask = (1 << shown[-1] + 1) - 1 if shown else 0
+            bits = StepBits(*(tasks & mask for tasks in bits))  # looking at one bit costs as much as there are
             steps.append(
                 {
                     "name": step.name,
                     "app": step.app,
                     "depends_on": [spec.steps[dependency.step].name for dependency in step.depends_on],
-                    "tasks": [self._task_row(spec, known, bits, number, task) for task in range(task_count(step))],
+                    "task_count": task_count(step),
+                    "tasks": [self._task_row(spec, known, bits, number, task) for task in shown],
                 }
             )
         return {**summary, "steps": steps}
@@ -319,6 +328,15 @@ class Views:
         if spec is None or number >= len(spec.steps) or not spec.steps[number].frames:
             return ""
         return format_frames(task_frames(spec.steps[number], task))
+
+
+def _telling_tasks(bits: StepBits, count: int, room: int) -> list[int]:
+    """As many tasks as there is room for: all, else what failed or runs and then the first ones; in order."""
+    if count <= room:
+        return list(range(count))
+    chosen = set(islice(tasks_in(bits.failed | bits.leased), room))
+    chosen.update(islice((task for task in range(count) if task not in chosen), room - len(chosen)))
+    return sorted(chosen)
 
 
 def _about_row(about: About | None) -> dict[str, Any]:

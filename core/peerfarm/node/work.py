@@ -266,8 +266,13 @@ class Work:
             self._end(attempt)
             self._return(attempt.lease, attempt.job, attempt.step, attempt.task, attempt.is_stopping or "stopped")
 
-    def disk_recovered(self) -> None:
-        """Record what ended meanwhile."""
+    def disk_recovered(self, dropped: tuple[str, ...]) -> None:
+        """Give back what was never started, and record what ended meanwhile."""
+        for label in dropped:
+            attempt = self.attempts.get(label)
+            if attempt is not None:
+                self._end(attempt)
+                self._return(attempt.lease, attempt.job, attempt.step, attempt.task, "disk-refused")
         deferred, self._deferred = self._deferred, []
         for event in deferred:
             self.on_runner(event)

@@ -320,6 +320,25 @@ _REGISTERS: dict[str, Callable[[Any], bool]] = {
 }
 
 
+def is_lease(value: Any) -> bool:
+    """Whether a decoded value is what a TaskLeased says of its attempt: number, generation, worker, boot, request."""
+    _, _, _, generation, number, *rest = _TYPES["task/leased"][1]
+    return _fits(value, (number, generation, *rest))
+
+
+def is_ending(name: str, value: Any) -> bool:
+    """Whether a decoded value is an ending's identity and what an action of that type says after its lease."""
+    return _fits(value, (is_action_id, *_TYPES[name][1][len(_ENDING) :]))
+
+
+def _fits(value: Any, checks: tuple[Callable[[Any], bool], ...]) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == len(checks)
+        and all(check(part) for check, part in zip(checks, value, strict=True))
+    )
+
+
 def is_register(name: Any, value: Any) -> bool:
     """Whether a job has such a register and it can hold this value."""
     check = _REGISTERS.get(name) if isinstance(name, str) else None

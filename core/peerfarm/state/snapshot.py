@@ -15,7 +15,9 @@ from peerfarm.state.actions import (
     MAX_LAMPORT,
     decode_action,
     is_action_id,
+    is_ending,
     is_key,
+    is_lease,
     is_register,
     is_spec,
     unpack,
@@ -28,6 +30,8 @@ from peerfarm.state.reduce import reduce
 PART_BYTES = 256 * 1024
 MAX_RECORD_BYTES = 1024 * 1024
 _BITS_BYTES = MAX_TASKS_PER_STEP // 8
+_ENDINGS = ("task/rendered", "task/failed", "task/returned", "task/requeued")
+"""In the order in which an attempt keeps them."""
 
 
 def encode_snapshot(farm: Farm) -> Iterator[bytes]:
@@ -141,20 +145,8 @@ def _is_attempt(value: Any) -> bool:
     if not (isinstance(value, tuple) and len(value) == 6 and is_action_id(value[0])):
         return False
     lease, *facts = value[1:]
-    if lease is not None:
-        number, generation, worker, boot, request = lease
-        if not (
-            type(number) is int
-            and type(generation) is int
-            and ids.is_id(worker, ids.NODE_ID_LENGTH)
-            and isinstance(boot, str)
-            and type(request) is int
-        ):
-            return False
-    lengths = (3, 6, 2, 2)
-    return all(
-        fact is None or (isinstance(fact, tuple) and len(fact) == length and is_action_id(fact[0]))
-        for fact, length in zip(facts, lengths, strict=True)
+    return (lease is None or is_lease(lease)) and all(
+        fact is None or is_ending(name, fact) for name, fact in zip(_ENDINGS, facts, strict=True)
     )
 
 

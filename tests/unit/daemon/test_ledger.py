@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from peerfarm.daemon.ledger import LAZY_S, RETRY_S, Ledger
-from peerfarm.node.effects import Effects
+from peerfarm.model.ids import JobId
+from peerfarm.model.render import RenderTask
+from peerfarm.node.effects import Effects, StartRender
 from peerfarm.store import MemoryDisk, MemoryLog, open_memory_store
 
 ROW = ("n" * 16, "l" * 8, 1, b"action")
@@ -67,3 +69,14 @@ def test_answers_that_claim_nothing_go_out_although_the_disk_is_full() -> None:
     reading = Effects()
     desk.ledger.take(reading, 0.1)
     assert desk.released == [reading]
+
+
+def test_a_render_whose_lease_waited_for_the_disk_is_not_started_late_but_named() -> None:
+    desk = Desk()
+    desk.disk.full = True
+    task = RenderTask("n-l-1", JobId("j" * 12), "job", 0, "render", 0, "ocean", {}, (1,), "/out", "f_#.png")
+    desk.ledger.take(Effects(rows=[ROW], must_sync=True, starts=[StartRender(0, task)]), 0.0)
+    desk.disk.full = False
+    assert desk.ledger.retry(RETRY_S)
+    assert [effects.starts for effects in desk.released] == [[]]
+    assert desk.ledger.dropped == ("n-l-1",)

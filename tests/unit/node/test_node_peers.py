@@ -342,3 +342,13 @@ def test_what_an_upgrade_makes_known_is_applied_from_the_snapshot(solo: Solo) ->
     state = get_job(after, job)
     assert state is not None
     assert (register(state, "priority"), after.unknown) == (99, {})
+
+
+def test_a_lease_that_waited_for_the_disk_goes_back_when_there_is_room(solo: Solo) -> None:
+    solo.wait(9)
+    job = solo.submit(frames="1")
+    solo.turn(inputs.DiskRefused("disk full"))
+    solo.turn(inputs.DiskRecovered((solo.starts[0].attempt,)))
+    assert len(solo.starts) == 2
+    outcomes = [row["outcome"] for row in solo.ask("job", job=job)["steps"][0]["tasks"][0]["attempts"]]
+    assert outcomes == ["returned", "running"]
