@@ -150,6 +150,8 @@ class Watch:
                 parts = msgpack.unpackb(action, use_list=False)
                 identity = self._identity[action] = (parts[2], parts[3], parts[4])
             self._world.count("actions sent")
+            known = self.raws.setdefault(identity, action)
+            self._world.check("P3", known == action, f"{shell.name} sends other content as {identity}")
             if identity in sent:
                 self._world.count("actions sent twice")
                 if self._world.plan.is_calm:

@@ -34,4 +34,6 @@ def write_events(events: Iterable[Mapping[str, Any]]) -> None:
         kind = event["type"]
         if kind in _TOLD:
             rest = " ".join(f"{key}={value}" for key, value in event.items() if key != "type")
-            journal.log(logging.WARNING if kind in {"alarm", "stranger"} else logging.INFO, "%s %s", kind, rest)
+            # Names come from other machines: none may forge a line here, or reach the terminal of who reads it.
+            safe = "".join(letter if letter.isprintable() else "?" for letter in rest)
+            journal.log(logging.WARNING if kind in {"alarm", "stranger"} else logging.INFO, "%s %s", kind, safe)

@@ -16,6 +16,7 @@ from peerfarm.state.entities import RunningHash
 from peerfarm.state.farm import EMPTY_FARM, Farm
 from peerfarm.state.logbook import NO_CHAIN, LogBook, LogKey, Position, Vector
 from peerfarm.state.reduce import reduce
+from peerfarm.state.selectors import latest_lamport
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ class Core:
     def refresh(self, farm: Farm) -> None:
         """Put a farm in place that was joined from parts; everything derived from it is made anew."""
         self.farm = farm
+        self.lamport = max(self.lamport, latest_lamport(farm))
         for refresher in self.refreshers:
             refresher()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
 from peerfarm.model.ids import ActionId, JobId, attempt_label
 from peerfarm.model.job import FilesMode
@@ -16,7 +18,6 @@ from peerfarm.state.selectors import (
     canonical,
     full_mask,
     later_generations,
-    published_bits,
     spec_of,
     tasks_in,
     unpublished_bits,
@@ -63,7 +64,7 @@ class Publishing:
             spec = spec_of(state) if state is not None else None
             if spec is None or body.step >= len(spec.steps):
                 return
-            known = published_bits(step)
+            known = reduce(or_, step.published.values(), 0)
             for task in tasks_in(bits_of(body.ranges) & full_mask(spec, body.step)):
                 place = (body.job, body.step, task)
                 is_second = known >> task & 1 or body.generation < generation_of(step, task)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from peerfarm.model.frames import task_count, task_frames, task_of_frame
 from peerfarm.model.ids import ActionId, JobId, NodeId
 from peerfarm.model.job import Dependency, DependencyKind, JobSpec, RunWhen
-from peerfarm.state.farm import EMPTY_STEP, Attempt, Farm, JobState, StepState, get_record
+from peerfarm.state.farm import EMPTY_STEP, Attempt, Farm, JobState, StepState, all_jobs, get_record
 from peerfarm.state.join import UNABLE_REASONS, generation_of, results_of, spec_from
 
 
@@ -59,6 +59,17 @@ def live_members(farm: Farm) -> dict[NodeId, tuple[str, str]]:
         for node, member in farm.members.items()
         if member.added is not None and member.removed is None
     }
+
+
+def latest_lamport(farm: Farm) -> int:
+    """The latest time that anything in the farm is stamped with: who got it as a snapshot must write later."""
+    latest = 0
+    for _, state in all_jobs(farm):
+        for stamp, _value in state.registers.values():
+            latest = max(latest, stamp[0])
+        if state.submitted is not None:
+            latest = max(latest, state.submitted[2])
+    return latest
 
 
 def spec_of(state: JobState) -> JobSpec | None:
