@@ -17,7 +17,7 @@ from peerfarm.apps.images import check_image
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 COMMAND = (sys.executable, "-m", "peerfarm", "demo")
-NODES = ("ada", "ben", "cleo")
+NODES = ("oak", "elm", "fir")
 
 
 def demo(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -56,8 +56,8 @@ def test_every_frame_arrives_once_whoever_is_killed(tmp_path: Path, kill: str) -
     assert (
         report["killed"]
         in {
-            "worker": ("ben", "cleo"),
-            "submitter": ("ada",),
+            "worker": ("elm", "fir"),
+            "submitter": ("oak",),
             "server": ("server",),
             "none": (None,),
         }[kill]
@@ -84,7 +84,7 @@ def test_contact_sheet_is_one_complete_picture_of_all_frames(tmp_path: Path) -> 
 def test_demo_tells_in_plain_sentences_what_happens_and_leaves_only_frames(tmp_path: Path) -> None:
     done = demo(tmp_path, "--app", "ocean", "--frames", "1-12")
     assert done.returncode == 0, done.stderr
-    assert "Starting 3 nodes on this machine: ada, ben and cleo." in done.stdout
+    assert "Starting 3 nodes on this machine: oak, elm and fir." in done.stdout
     assert "was killed while it rendered" in done.stdout
     assert "12 frames verified" in done.stdout
     assert str(tmp_path / "out" / "contact_sheet.png") in done.stdout
@@ -98,7 +98,7 @@ def test_interrupted_demo_ends_its_nodes_and_removes_their_homes(tmp_path: Path,
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         assert run.stdout is not None
-        told = next((line for line in run.stdout if "submitted to ada" in line), "")
+        told = next((line for line in run.stdout if "submitted to oak" in line), "")
         assert told
         assert processes_in(tmp_path)
         run.send_signal(number)

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import msgpack
-from sim_network import Trouble
+from sim_netfaults import (
+    bridge,
+    busy,
+    delay,
+    drop,
+    duplicate,
+    halves,
+    lost_grant,
+    one_way,
+    reorder,
+    ring,
+    slow_peer,
+    some,
+)
 from sim_node import SimNode
 from sim_world import World
 
@@ -16,126 +29,11 @@ from peerfarm.node import inputs as i
 from peerfarm.protocol.messages import decode_message
 from peerfarm.state.actions import JobDeleted, decode_action, encode_action
 from peerfarm.state.farm import all_jobs
-from peerfarm.state.selectors import open_leases, spec_of
+from peerfarm.state.selectors import spec_of
 from peerfarm.store import MemoryDisk
 
 Fault = Callable[[World, float], None]
 """(the world, seconds that a lasting one lasts)."""
-
-
-def _some(world: World, count: int = 1) -> list[SimNode]:
-    """Running members, at random."""
-    up = world.up()
-    return world.rng.sample(up, min(count, len(up)))
-
-
-def _busy(world: World) -> SimNode | None:
-    up = [shell for shell in world.up() if shell.renderer.running] or world.up()
-    return world.rng.choice(up) if up else None
-
-
-def _links(world: World, make: Callable[[], Trouble], name: str, last_s: float) -> None:
-    pairs = [(one.id, other.id) for one in world.up() for other in world.up() if one is not other]
-    chosen = world.rng.sample(pairs, min(len(pairs), world.rng.randint(1, 6)))
-    for key in chosen:
-        world.network.trouble[key] = make()
-    world.fire(name, f"on {len(chosen)} ways")
-    world.after(last_s, _end_trouble, world, chosen)
-
-
-def _end_trouble(world: World, pairs: list[tuple[NodeId, NodeId]]) -> None:
-    for key in pairs:
-        world.network.trouble.pop(key, None)
-        world.impair(key)
-
-
-def delay(world: World, last_s: float) -> None:
-    _links(world, lambda: Trouble(delay_s=world.rng.uniform(0.05, 2.0)), "messages delayed", last_s)
-
-
-def drop(world: World, last_s: float) -> None:
-    _links(world, lambda: Trouble(drop=world.rng.uniform(0.05, 0.6)), "messages lost", last_s)
-
-
-def duplicate(world: World, last_s: float) -> None:
-    _links(world, lambda: Trouble(duplicate=world.rng.uniform(0.1, 0.9)), "messages doubled", last_s)
-
-
-def reorder(world: World, last_s: float) -> None:
-    _links(world, lambda: Trouble(reorder=world.rng.uniform(0.1, 0.7)), "messages out of order", last_s)
-
-
-def slow_peer(world: World, last_s: float) -> None:
-    """Everything to one node takes its time."""
-    for slow in _some(world):
-        for other in world.up():
-            if other is not slow:
-                world.network.trouble[other.id, slow.id] = Trouble(bytes_per_s=world.rng.uniform(200, 3000))
-        world.fire("a slow peer", slow.name)
-        pairs = [key for key in world.network.trouble if key[1] == slow.id]
-        world.after(last_s, _end_trouble, world, pairs)
-
-
-def _cut(world: World, pairs: list[tuple[SimNode, SimNode]], name: str, last_s: float) -> None:
-    keys = [(one.id, other.id) for one, other in pairs]
-    for key in keys:
-        world.network.block(*key)
-    world.fire(name, ", ".join(f"{one.name}>{other.name}" for one, other in pairs))
-    world.after(last_s, _mend, world, keys)
-
-
-def _mend(world: World, keys: list[tuple[NodeId, NodeId]]) -> None:
-    for key in keys:
-        world.network.blocked.pop(key, None)
-        world.impair(key)
-    world.network.look()
-
-
-def halves(world: World, last_s: float) -> None:
-    """Two halves that do not hear each other."""
-    up = _some(world, 99)
-    left, right = up[: len(up) // 2], up[len(up) // 2 :]
-    pairs = [(one, other) for one in left for other in right]
-    _cut(world, pairs + [(other, one) for one, other in pairs], "partition into halves", last_s)
-
-
-def ring(world: World, last_s: float) -> None:
-    """Everybody hears only two others."""
-    up = _some(world, 99)
-    near = {(place, (place + step) % len(up)) for place in range(len(up)) for step in (1, -1)}
-    places = [(a, b) for a in range(len(up)) for b in range(len(up)) if a != b and (a, b) not in near]
-    if places:
-        _cut(world, [(up[a], up[b]) for a, b in places], "partition into a ring", last_s)
-
-
-def bridge(world: World, last_s: float) -> None:
-    """Two halves with one node that hears both."""
-    _middle, *rest = _some(world, 99) or [None]
-    left, right = rest[: len(rest) // 2], rest[len(rest) // 2 :]
-    pairs = [(one, other) for one in left for other in right if one is not None and other is not None]
-    if pairs:
-        _cut(world, pairs + [(other, one) for one, other in pairs], "partition with a bridge", last_s)
-
-
-def one_way(world: World, last_s: float) -> None:
-    """One node is heard and hears nothing, or the other way round."""
-    up = _some(world, 99)
-    if len(up) > 1:
-        others = up[1 : world.rng.randint(2, len(up))]
-        pairs = [(up[0], other) for other in others]
-        if world.rng.random() < 0.5:
-            pairs = [(other, one) for one, other in pairs]
-        _cut(world, pairs, "partition one way", last_s)
-
-
-def lost_grant(world: World, last_s: float) -> None:
-    """The next lease for some worker never arrives, though everything else does."""
-    workers = [shell for shell in world.up() if shell.settings.is_rendering]
-    if workers:
-        shell = world.rng.choice(workers)
-        world.network.lose_grant_to = shell.id
-        world.impair(shell.id)
-        world.fire("a lost grant", shell.name)
 
 
 def _reboot(shell: SimNode) -> None:
@@ -145,7 +43,7 @@ def _reboot(shell: SimNode) -> None:
 
 def kill(world: World, last_s: float) -> None:
     """A node's process is killed, and comes back."""
-    shell = _busy(world)
+    shell = busy(world)
     if shell is not None:
         world.fire("a node killed", shell.name)
         shell.crash()
@@ -165,7 +63,7 @@ def kill_submitter(world: World, last_s: float) -> None:
 
 def power_before_commit(world: World, last_s: float) -> None:
     """Power goes while a commit is under way: nothing of it is kept."""
-    shell = _busy(world)
+    shell = busy(world)
     if shell is not None:
         shell.cut_power = "before commit"
         world.after(last_s, _reboot, shell)
@@ -173,7 +71,7 @@ def power_before_commit(world: World, last_s: float) -> None:
 
 def power_before_sending(world: World, last_s: float) -> None:
     """Power goes between a commit and what follows from it."""
-    shell = _busy(world)
+    shell = busy(world)
     if shell is not None:
         shell.cut_power = "before sending"
         world.after(world.rng.choice((0.5, last_s)), _reboot, shell)
@@ -181,7 +79,7 @@ def power_before_sending(world: World, last_s: float) -> None:
 
 def power(world: World, last_s: float) -> None:
     """A machine is switched off, and nobody is told."""
-    shell = _busy(world)
+    shell = busy(world)
     if shell is not None:
         world.fire("a machine switched off", shell.name)
         shell.crash(is_power=True)
@@ -201,28 +99,28 @@ def dead_for_good(world: World, last_s: float) -> None:
 
 def pause(world: World, last_s: float) -> None:
     """A node stands still for a minute, as a stopped process does."""
-    for shell in _some(world):
+    for shell in some(world):
         world.fire("a node paused", shell.name)
         shell.pause(world.rng.choice((4.0, 12.0, 60.0)), is_suspended=False)
 
 
 def clock_suspend(world: World, last_s: float) -> None:
     """A machine sleeps: its monotonic clock and its renderers stand still with it."""
-    for shell in _some(world):
+    for shell in some(world):
         world.fire("clock stands still", shell.name)
         shell.pause(world.rng.choice((6.0, 20.0, 60.0)), is_suspended=True)
 
 
 def clock_jump(world: World, last_s: float) -> None:
     """The wall clock is set, by years."""
-    for shell in _some(world, 3):
+    for shell in some(world, 3):
         world.fire("clock jumps", shell.name)
         shell.jump_wall_clock(int(world.rng.uniform(-1e12, 1e12)))
 
 
 def old_image(world: World, last_s: float) -> None:
     """A machine is put back as it was a while ago."""
-    for shell in _some(world):
+    for shell in some(world):
         world.after(last_s / 2, _put_back, world, shell, shell.disk.image(), last_s)
 
 
@@ -242,7 +140,7 @@ def disk_lost(world: World, last_s: float) -> None:
     if len(world.lost_disks) >= 2:
         return
     world.note_holders()
-    for shell in _some(world):
+    for shell in some(world):
         others = [other for other in world.up() if other is not shell]
         if others:
             world.fire("a disk lost", shell.name)
@@ -267,7 +165,7 @@ def join_anew(world: World, shell: SimNode) -> None:
 
 def disk_full(world: World, last_s: float) -> None:
     """There is no room on a disk for a while."""
-    for shell in _some(world):
+    for shell in some(world):
         world.fire("a disk full", shell.name)
         shell.disk.full = True
         world.after(last_s, _make_room, world, shell)
@@ -280,7 +178,7 @@ def _make_room(world: World, shell: SimNode) -> None:
 
 def lag(world: World, last_s: float) -> None:
     """A render takes all the processors: the loop turns late."""
-    for shell in _some(world, 2):
+    for shell in some(world, 2):
         world.fire("a loop lags", shell.name)
         shell.lag_s = world.rng.uniform(0.3, 2.5)
         world.after(last_s, _end_lag, world, shell)
@@ -306,7 +204,7 @@ def servers_dead(world: World, last_s: float) -> None:
 
 def restart(world: World, last_s: float) -> None:
     """A node is stopped in order and started again."""
-    for shell in _some(world):
+    for shell in some(world):
         world.fire("a node restarted in order", shell.name)
         world.impair(shell.id)
         shell.stop()
@@ -340,7 +238,7 @@ def cancel_racing_done(world: World, last_s: float) -> None:
     jobs = [
         job for job in world.jobs if any(job == r.task.job for s in world.up() for r in s.renderer.running.values())
     ]
-    for shell in _some(world):
+    for shell in some(world):
         if jobs:
             world.fire("cancel racing done")
             world.call(shell, None, "cancel", job=world.rng.choice(jobs))
@@ -358,7 +256,7 @@ def lease_asked_twice(world: World, last_s: float) -> None:
 
 def hostile_member(world: World, last_s: float) -> None:
     """A member, or a stranger, sends malformed bytes."""
-    for shell in _some(world):
+    for shell in some(world):
         assert shell.node is not None
         peers = sorted(shell.node.presence.peers)
         if not peers:
@@ -379,7 +277,7 @@ def hostile_member(world: World, last_s: float) -> None:
 
 def stranger(world: World, last_s: float) -> None:
     """Somebody who is no member says what a member said before, word by word, and what one might say next."""
-    for shell in _some(world):
+    for shell in some(world):
         assert shell.node is not None
         core = shell.node.core
         raws = list(world.watch.raws.values())
@@ -419,7 +317,7 @@ def _malformed(world: World) -> bytes | None:
 
 def later_version(world: World, last_s: float) -> None:
     """A member of a later version records what nobody here knows."""
-    for shell in _some(world):
+    for shell in some(world):
         core = shell.node.core if shell.node is not None else None
         if core is None or core.farm_id is None or core.disk_error or core.own_log is None:
             continue
@@ -437,7 +335,7 @@ def later_version(world: World, last_s: float) -> None:
 
 def ask_things(world: World, last_s: float) -> None:
     """People pause, resume, retry, reprioritise, look at and delete jobs, anywhere."""
-    for shell in _some(world, 2):
+    for shell in some(world, 2):
         assert shell.node is not None
         for job, state in list(all_jobs(shell.node.core.farm)):
             if spec_of(state) is None:
@@ -454,7 +352,7 @@ def ask_things(world: World, last_s: float) -> None:
 
 def end_jobs(world: World, last_s: float) -> None:
     """People delete or archive jobs; those that are not over refuse."""
-    for shell in _some(world):
+    for shell in some(world):
         for job in list(world.jobs):
             method = world.rng.choice(("delete", "archive"))
 
@@ -487,13 +385,6 @@ def newcomer(world: World, last_s: float) -> None:
         world.fire("a newcomer")
         shell = world.add(f"n{len(world.nodes)}", slots=world.rng.randint(1, 2))
         world.join(shell, world.rng.choice(inviters))
-
-
-def leases_open(world: World) -> int:
-    """How many leases the first node holds for open."""
-    node = world.up()[0].node
-    assert node is not None
-    return sum(1 for job, state in all_jobs(node.core.farm) for _ in open_leases(job, state))
 
 
 FAULTS: tuple[Fault, ...] = (

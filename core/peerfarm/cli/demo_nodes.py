@@ -19,7 +19,22 @@ from peerfarm.config import Home, find_home
 from peerfarm.errors import NotRunning, PeerfarmError
 from peerfarm.gateway.client import LocalClient
 
-NAMES = ("ada", "ben", "cleo", "dora", "emil", "fay", "gil", "hana", "ivo", "jola", "kim", "lev", "mia", "nils")
+NAMES = (
+    "oak",
+    "elm",
+    "fir",
+    "ash",
+    "yew",
+    "lime",
+    "birch",
+    "cedar",
+    "larch",
+    "maple",
+    "hazel",
+    "rowan",
+    "alder",
+    "beech",
+)
 SERVER = "server"
 START_LIMIT_S = 60.0
 """Many nodes on a small machine take turns at starting."""

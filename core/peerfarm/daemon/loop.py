@@ -24,6 +24,7 @@ from peerfarm.errors import ConfigError, StoreError
 from peerfarm.gateway.server import ClientGone as LocalGone
 from peerfarm.gateway.server import Gateway
 from peerfarm.mesh import (
+    NOT_KNOWN,
     JoinAnswered,
     JoinAsked,
     JoinFailed,
@@ -35,7 +36,7 @@ from peerfarm.mesh import (
     Received,
     Refused,
 )
-from peerfarm.model.ids import parse_attempt_label
+from peerfarm.model.ids import NodeId, parse_attempt_label
 from peerfarm.model.render import (
     AttemptFailed,
     Capability,
@@ -56,6 +57,8 @@ MESH_TICK_EARLY_S = 0.25
 LOAD_EVERY_S = 5.0
 CHECKPOINT_EVERY_S = 60.0
 GOODBYE_S = 0.5
+LAST_WORDS_S = 0.5
+"""Between a member's removal and the end of its links: time for it to be told."""
 
 
 class Loop:
@@ -96,6 +99,9 @@ class Loop:
         self._pending: list[Any] = []
         self._capabilities: tuple[Capability, ...] = ()
         self._is_open = False
+        self._members: dict[NodeId, str] = {}
+        self._allowed: dict[NodeId, str] = {}
+        self._cut_s = math.inf
         self._watched: list[tuple[Any, int]] = []
         self._poller = zmq.Poller()
         self._next_mesh_s = self._next_load_s = self._next_checkpoint_s = 0.0
@@ -167,6 +173,8 @@ class Loop:
             self._mesh.tick(now_s)
             self._gateway.tick(now_s)
             self._dialling.tick(now_s)
+        if now_s >= self._cut_s:
+            self._cut_removed()
         if now_s >= self._next_load_s:
             self._next_load_s = now_s + LOAD_EVERY_S
             handle(inputs.Load(load_percent(self._node.core.settings.cores)), now_s)
@@ -203,6 +211,8 @@ class Loop:
             self._joining.failed(event.reason)
         elif isinstance(event, Refused):
             node.core.tell("stranger", key=event.key_or_address, reason=event.reason)
+            if event.reason == NOT_KNOWN:
+                node.handle(inputs.NotAdmitted(), now_s)
         elif isinstance(event, PeerKeyChanged):
             name = node.presence.name_of(event.node)
             node.core.alarm(f"what answers at {event.address} is not {name}: its key changed; nothing was sent to it")
@@ -224,8 +234,7 @@ class Loop:
         """What claims nothing about the log and must not wait for the disk."""
         now_s = time.monotonic()
         if effects.members is not None:
-            self._mesh.allow(effects.members)
-            self._dialling.keep(set(effects.members))
+            self._admit(effects.members, now_s)
             effects.members = None
             self._lifeline.keep(self._node)
         elif "addresses" in effects.facts:
@@ -249,6 +258,18 @@ class Loop:
             return False
         self._start(order.slot, order.task)
         return True
+
+    def _admit(self, members: dict[NodeId, str], now_s: float) -> None:
+        """Let newcomers in at once; who was removed is cut off a moment later, when it has heard so."""
+        self._members, self._cut_s = members, now_s + LAST_WORDS_S
+        self._mesh.allow({**self._allowed, **members})
+        self._allowed = {**self._allowed, **members}
+
+    def _cut_removed(self) -> None:
+        self._cut_s = math.inf
+        self._allowed = dict(self._members)
+        self._mesh.allow(self._allowed)
+        self._dialling.keep(set(self._allowed))
 
     def _release(self, effects: Effects) -> None:
         for node, raw in effects.sends:

@@ -5,6 +5,7 @@ Bytes in, bytes out; what the bytes mean lives in protocol/.
 
 from peerfarm.mesh.api import (
     MAX_MESSAGE_BYTES,
+    NOT_KNOWN,
     JoinAnswered,
     JoinAsked,
     JoinFailed,
@@ -26,6 +27,7 @@ from peerfarm.mesh.zmqmesh import ZmqMesh, new_keys
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
+    "NOT_KNOWN",
     "JoinAnswered",
     "JoinAsked",
     "JoinFailed",

@@ -15,6 +15,10 @@ MAX_MESSAGE_BYTES = 1 << 20
 """Largest message between peers; a larger one costs its sender the link."""
 
 
+NOT_KNOWN = "The peer there does not know this node as a member, or not yet."
+"""Reason of a Refused that says more of this node than of the peer."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeyPair:
     """A CURVE key pair, both halves as 40 Z85 characters."""

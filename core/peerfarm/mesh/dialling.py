@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import zmq
 
 from peerfarm.mesh.addresses import format_address, parse_address
-from peerfarm.mesh.api import MAX_MESSAGE_BYTES, KeyPair, MeshEvent, PeerKeyChanged, Received, Traffic
+from peerfarm.mesh.api import MAX_MESSAGE_BYTES, NOT_KNOWN, KeyPair, MeshEvent, PeerKeyChanged, Received, Traffic
 from peerfarm.mesh.links import LinkTable
 from peerfarm.mesh.listening import QUEUE_MESSAGES
 from peerfarm.mesh.redial import Redial, dials_at_once, keeps_dialled
@@ -206,7 +206,7 @@ class Dialler:
     def _note_failure(self, target: Target, kind: int, value: int) -> None:
         """Tell why a handshake failed; that nobody answers is everyday life and told to nobody."""
         if kind == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-            self.on_refused(target.address, "The peer there does not know this node as a member, or not yet.")
+            self.on_refused(target.address, NOT_KNOWN)
         elif kind == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             self.on_refused(target.address, "What answers there is not a peerfarm node.")
         elif kind == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and value not in _TIMED_OUT:

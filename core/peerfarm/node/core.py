@@ -16,7 +16,7 @@ from peerfarm.state.entities import RunningHash
 from peerfarm.state.farm import EMPTY_FARM, Farm
 from peerfarm.state.logbook import NO_CHAIN, LogBook, LogKey, Position, Vector
 from peerfarm.state.reduce import reduce
-from peerfarm.state.selectors import latest_lamport
+from peerfarm.state.selectors import latest_lamport, live_members
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,8 @@ class Core:
         self.not_durable: Mapping[LogKey, int] = {}
         """While the disk refuses: per log the first seq that is applied but not on disk."""
         self.is_stopping = False
+        self.is_shut_out = False
+        """Members refuse this node and none is linked: what it does alone would only get in the farm's way."""
         self.alarms: list[str] = []
         self.effects = Effects()
         self.choose_log: Callable[[], LogId] = lambda: identity.log
@@ -159,6 +161,11 @@ class Core:
             return
         for observer in self.observers:
             observer(action, before)
+
+    @property
+    def is_member(self) -> bool:
+        """Whether this node belongs to the farm, as far as it knows."""
+        return not self.is_shut_out and self.node in live_members(self.farm)
 
     def durable_seq(self, key: LogKey) -> int:
         """How far that log is held on this node's disk; what this turn adds counts, for it is committed first."""

@@ -106,6 +106,8 @@ class Dispatch:
         """Grant, park or refuse; the reason of a refusal, empty otherwise."""
         if self.dispatcher_of(ask.job) != self._core.node:
             return self._refuse(ask, "not-dispatcher")
+        if not self._core.is_member:
+            return self._refuse(ask, "not-a-member")
         if self._core.disk_error or self._core.is_stopping:
             return self._refuse(ask, "disk" if self._core.disk_error else "stopping")
         if self._replication.not_compared():
@@ -203,7 +205,7 @@ class Dispatch:
 
     def requeue_lapsed(self) -> None:
         """Take back every lease of this node's jobs whose worker is gone or whose progress stopped."""
-        if self._core.farm_id is None or self._replication.not_compared():
+        if not self._core.is_member or self._replication.not_compared():
             return
         members = live_members(self._core.farm)
         for job in list(self.open):

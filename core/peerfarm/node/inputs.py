@@ -49,6 +49,11 @@ class LinkDown:
 
 
 @dataclass(frozen=True, slots=True)
+class NotAdmitted:
+    """A member's door stayed shut: it does not know this node's key, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """Bytes from a peer whose key the link has proven."""
 
@@ -180,6 +185,7 @@ class StopAsked:
 Input = (
     LinkUp
     | LinkDown
+    | NotAdmitted
     | Received
     | JoinAsked
     | JoinAnswered

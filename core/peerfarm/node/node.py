@@ -80,6 +80,7 @@ class Node:
         self._inputs: dict[type[Any], Callable[[Any], None]] = {
             i.LinkUp: self._link_up,
             i.LinkDown: lambda e: self.presence.link_down(e.node),
+            i.NotAdmitted: lambda _: self.presence.not_admitted(),
             i.Received: self._received,
             i.JoinAsked: self.requests.membership.asked,
             i.JoinAnswered: self.requests.membership.answered,

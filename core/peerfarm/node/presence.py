@@ -107,7 +107,6 @@ class Presence:
                 self.peers[node] = peer
                 self._core.effects.dials.append(Dial(node, peer.addresses))
         for node in [node for node in self.peers if node not in members]:
-            self._core.effects.hang_ups.append(node)
             del self.peers[node]
             for observer in self.on_gone:
                 observer(node, PeerState.DEAD)
@@ -154,6 +153,7 @@ class Presence:
         peer.has_link = True
         peer.has_greeted = False
         peer.signs.lost_s = None
+        self._core.is_shut_out = False
         self._greet(node)
 
     def _greet(self, node: NodeId) -> None:
@@ -161,6 +161,16 @@ class Presence:
         greeting = Greeting(PROTOCOL_VERSION, farm, self._core.identity.boot)
         self._core.effects.beats.append((node, encode_message(greeting)))
         self._core.effects.beats.append((node, encode_message(self.own_about())))
+
+    def not_admitted(self) -> None:
+        """A member did not let this node in; while no other does, the farm seems to have removed it."""
+        if any(peer.has_link for peer in self.peers.values()) or self._core.is_shut_out:
+            return
+        self._core.is_shut_out = True
+        self._core.alarm(
+            "the farm no longer lets this node in: was it removed? It takes no work and no jobs; to join again, move "
+            "its home away and use a new invitation"
+        )
 
     def link_down(self, node: NodeId) -> None:
         """The connection closed: the peer is suspect from now on."""

@@ -94,7 +94,7 @@ class Publishing:
 
     def settle(self) -> None:
         """Order what is wanted, as far as there is room."""
-        if not self._wanted or self.core.disk_error or self.core.is_stopping:
+        if not self._wanted or self.core.disk_error or self.core.is_stopping or not self.core.is_member:
             return
         if self.dispatch.must_compare:
             return  # what was rendered or retried meanwhile must be known, else old frames replace new ones

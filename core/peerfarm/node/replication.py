@@ -24,7 +24,7 @@ from peerfarm.protocol.messages import (
     VectorTell,
     encode_message,
 )
-from peerfarm.state.actions import Action, JobSubmitted, decode_action
+from peerfarm.state.actions import Action, JobSubmitted, MemberRemoved, decode_action
 from peerfarm.state.logbook import LogKey, Vector, covers, decode_vector, encode_vector
 from peerfarm.state.reduce import REDUCER_VERSION
 
@@ -346,6 +346,9 @@ class Replication:
     # Sending
 
     def _relay(self, action: Action) -> None:
+        removed = action.body.node if isinstance(action.body, MemberRemoved) else None
+        if removed in self._presence.peers and removed is not None and self._is_there(removed):
+            self._core.send(removed, Actions((action.raw,)))  # its link closes soon: let it know why
         self._fresh.append(_Outgoing((action.node, action.log), action.seq, action.raw))
         if isinstance(action.body, JobSubmitted) and action.node != self._core.node:
             self._has_new_job = True

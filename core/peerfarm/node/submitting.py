@@ -46,6 +46,11 @@ class Submitting:
                 "this node belongs to no farm yet",
                 "found one with `peerfarm init NAME` or join one with `peerfarm join`",
             )
+        if not core.is_member:
+            raise RequestRefused(
+                "the farm no longer counts this node as a member: nobody would hear of the job",
+                "submit on another machine, or join anew with a fresh home",
+            )
         if core.disk_error:
             raise RequestRefused(f"the disk refuses: {core.disk_error}", "make room on the disk of this node")
         user = optional(request, "user", str, core.settings.user)

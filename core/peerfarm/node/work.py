@@ -28,10 +28,10 @@ from peerfarm.policy.eligible import left_off
 from peerfarm.policy.inputs import inputs_of
 from peerfarm.policy.liveness import PeerState
 from peerfarm.protocol.messages import LeaseAsk, LeaseRefused, LeaseWithdrawn, RunningAttempt
-from peerfarm.state.actions import Action, TaskFailed, TaskLeased, TaskRendered, TaskReturned
+from peerfarm.state.actions import Action, MemberRemoved, TaskFailed, TaskLeased, TaskRendered, TaskReturned
 from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, get_job, get_record
 from peerfarm.state.join import generation_of
-from peerfarm.state.selectors import cancelled_bits, failures_by_worker, is_open, live_members, register, spec_of
+from peerfarm.state.selectors import cancelled_bits, failures_by_worker, is_open, register, spec_of
 
 ASK_LIMIT_S = 5.0
 """An unanswered ask is withdrawn after this and asked anew."""
@@ -61,6 +61,7 @@ class Work:
     _deferred: list[RunnerEvent] = field(default_factory=list)
     """How attempts ended while the disk refused; recorded when it accepts again."""
     is_idle_stale: bool = True
+    _is_removed: bool = False
     _is_replaced: bool = False
     """The farm was joined with a snapshot, whose leases nobody was told of one by one."""
 
@@ -87,6 +88,9 @@ class Work:
         body = action.body
         if isinstance(body, TaskLeased) and body.worker == self.core.node:
             self._own_leases.append((action.id, body))
+        if isinstance(body, MemberRemoved) and body.node == self.core.node:
+            self.core.alarm("this node was removed from the farm: it takes no more work and no jobs")
+            self._is_removed = True
         job = getattr(body, "job", None)
         if job is not None:
             self._touched[job] = None
@@ -114,6 +118,9 @@ class Work:
             return
         for _ in range(64):
             self.index.freshen()
+            if self._is_removed:
+                self._is_removed = False
+                self.stop_all("removed")
             if self._is_replaced:
                 self._is_replaced = False
                 self.find_own_leases()
@@ -312,7 +319,7 @@ class Work:
     def _seek(self) -> None:
         if self.core.is_stopping or self.core.farm_id is None:
             return
-        if self.core.node not in live_members(self.core.farm):
+        if not self.core.is_member:
             return
         asking: dict[JobId, int] = {}
         for slot in self.slots:

