@@ -311,13 +311,15 @@ def test_an_answer_that_nobody_asked_that_peer_for_is_ignored(solo: Solo) -> Non
         assert solo.hear(PEER, LogTell(token, True, "lies", 0, 4, True)).answers == []
 
 
-def test_marking_a_million_tasks_as_published_costs_next_to_nothing(solo: Solo) -> None:
+def test_marks_beyond_a_jobs_tasks_are_never_looked_at(solo: Solo) -> None:
     job = JobId(solo.submit())
-    body = TasksPublished(job, 0, ((0, (1 << 20) - 1),), 0)
-    action = (PEER, LogId("peerlog2"), 1)
+    log = (PEER, LogId("peerlog2"))
     arrive(solo)
-    solo.hear(PEER, Actions((encode_action(FarmId("farmfarmfarmfarm"), action, 50, 0, body),)))
-    assert solo.node.core.book.seq_of(action[:2]) == 1
+    for seq, last in ((1, 1 << 12), (2, 1 << 13)):
+        body = TasksPublished(job, 0, ((0, last),), 0)
+        solo.hear(PEER, Actions((encode_action(FarmId("farmfarmfarmfarm"), (*log, seq), 50 + seq, 0, body),)))
+    assert solo.node.core.book.seq_of(log) == 2
+    assert solo.node.publishing._doubtful == {(job, 0): 0b11}
 
 
 def test_a_type_of_a_later_release_survives_a_snapshot(solo: Solo) -> None:
@@ -396,3 +398,22 @@ def test_a_newcomer_that_one_member_does_not_know_yet_works_with_the_others(solo
     solo.turn(inputs.NotAdmitted())
     solo.submit()
     assert len(solo.starts) == 1
+
+
+def test_an_ask_that_waits_for_a_comparison_is_not_granted_once_the_farm_shuts_this_node_out(solo: Solo) -> None:
+    log = [row[3] for effects in solo.effects for row in effects.rows]
+    restarted = Solo(log=log)
+    restarted.submit()
+    restarted.turn(inputs.NotAdmitted())
+    restarted.wait(12)
+    assert restarted.starts == []
+
+
+def test_a_peer_cannot_answer_for_a_log_that_lies_here(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    job = solo.submit(frames="1")
+    minted = inputs.Minted(JobId("j" * 12), FarmId("f" * 16), "t" * 32)
+    effects = solo.turn(inputs.LocalRequest(9, 1, "log", {"job": job}, minted))
+    (read,) = effects.log_reads
+    assert solo.hear(PEER, LogTell(int(read.token), True, "lies", 0, 4, True)).answers == []
