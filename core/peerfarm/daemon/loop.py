@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import queue
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -12,13 +10,14 @@ from typing import Any
 
 import zmq
 
-from peerfarm.apps.registry import APPS
+from peerfarm.daemon.inbox import Inbox
 from peerfarm.daemon.joining import Joining
 from peerfarm.daemon.journal import write_events
 from peerfarm.daemon.ledger import Ledger
 from peerfarm.daemon.lifeline import Lifeline
 from peerfarm.daemon.machine import load_percent
 from peerfarm.daemon.minting import mint
+from peerfarm.daemon.orders import RunnerOrders
 from peerfarm.daemon.peers import Dialling
 from peerfarm.errors import ConfigError, StoreError
 from peerfarm.gateway.server import ClientGone as LocalGone
@@ -37,22 +36,16 @@ from peerfarm.mesh import (
     Refused,
 )
 from peerfarm.model.ids import NodeId, parse_attempt_label
-from peerfarm.model.render import (
-    AttemptFailed,
-    Capability,
-    Discovered,
-    FailReason,
-    Inspected,
-    PublishResult,
-    RenderTask,
-)
+from peerfarm.model.render import Discovered, Inspected, PublishResult
 from peerfarm.node import Node, inputs
 from peerfarm.node.effects import Effects, ReadRows, StartRender
 from peerfarm.runner import ProcessRunner
 from peerfarm.store import LogStore
 
-MESH_TICK_S = 0.5
-MESH_TICK_EARLY_S = 0.25
+MESH_TICK_S = 1.0
+MESH_TICK_SEEKING_S = 0.5
+"""While a member is sought that has no link."""
+MESH_TICK_EARLY_S = 0.5
 """A turn that happens anyway ticks the mesh so much earlier: an idle node then wakes up less often."""
 LOAD_EVERY_S = 5.0
 CHECKPOINT_EVERY_S = 60.0
@@ -84,7 +77,6 @@ class Loop:
         self._mesh = mesh
         self._gateway = gateway
         self._store = store
-        self._runner = runner
         self._listen = listen
         self._advertise = advertise
         self._inbox = inbox
@@ -97,7 +89,7 @@ class Loop:
             mesh, listen[0], join_port, advertise, self._soon, node.requests.membership.join_request
         )
         self._pending: list[Any] = []
-        self._capabilities: tuple[Capability, ...] = ()
+        self._orders = RunnerOrders(runner, node.core.settings.name, self._soon, inbox.put)
         self._is_open = False
         self._members: dict[NodeId, str] = {}
         self._allowed: dict[NodeId, str] = {}
@@ -158,7 +150,7 @@ class Loop:
         is_mesh_due = now_s >= self._next_mesh_s - MESH_TICK_EARLY_S
         inbox = self._inbox.fileno()
         if is_mesh_due or any(not isinstance(place, int) for place in ready):
-            for mesh_event in self._mesh.receive():
+            for mesh_event in self._mesh.receive(ready):
                 self._take_mesh(mesh_event, now_s)
         if is_mesh_due or any(isinstance(place, int) and place != inbox for place in ready):
             self._take_local(now_s)
@@ -169,7 +161,7 @@ class Loop:
             self.is_stop_asked = False
             handle(inputs.StopAsked(), now_s)
         if is_mesh_due:
-            self._next_mesh_s = now_s + MESH_TICK_S
+            self._next_mesh_s = now_s + (MESH_TICK_SEEKING_S if self._dialling.is_seeking else MESH_TICK_S)
             self._mesh.tick(now_s)
             self._gateway.tick(now_s)
             self._dialling.tick(now_s)
@@ -181,7 +173,7 @@ class Loop:
         if now_s >= self._next_checkpoint_s:
             self._next_checkpoint_s = now_s + CHECKPOINT_EVERY_S
             self._store.checkpoint()
-        if now_s >= self._next_tick_s:
+        if now_s >= min(self._next_tick_s, self._node.presence.next_s):
             self._next_tick_s = math.inf
             handle(inputs.Tick(), now_s)
 
@@ -223,7 +215,7 @@ class Loop:
         elif isinstance(event, (inputs.PathsChecked, Inspected)):
             self._node.handle(event, now_s)
         elif isinstance(event, Discovered):
-            self._capabilities = event.capabilities
+            self._orders.capabilities = event.capabilities
             self._node.handle(event, now_s)
         else:
             self._node.handle(inputs.RunnerSaid(event), now_s)
@@ -242,6 +234,8 @@ class Loop:
         self._open_mesh()
         for dial in effects.dials:
             self._dialling.want(dial.node, dial.addresses, now_s)
+        if effects.dials:
+            self._dialling.tick(now_s)
         for node, raw in effects.beats:
             self._mesh.send(node, raw)
         for node in effects.hang_ups:
@@ -256,7 +250,7 @@ class Loop:
         lease = parse_attempt_label(order.task.attempt)
         if lease is None or self._ledger.is_waiting(lease) or any(row[:3] == lease for row in effects.rows):
             return False
-        self._start(order.slot, order.task)
+        self._orders.start(order.slot, order.task)
         return True
 
     def _admit(self, members: dict[NodeId, str], now_s: float) -> None:
@@ -283,29 +277,8 @@ class Loop:
             self._joining.close()
         if effects.root:
             self._save_root(effects.root)
-            self._runner.allow_root(effects.root)
-        self._order_runner(effects)
+        self._orders.carry_out(effects)
         self._tell_locals(effects)
-
-    def _order_runner(self, effects: Effects) -> None:
-        for start in effects.starts:
-            self._start(start.slot, start.task)
-        if effects.forgotten:
-            self._runner.forget_jobs(effects.forgotten)
-        for attempt in effects.stops:
-            self._runner.stop(attempt)
-        for order_to_publish in effects.publishes:
-            self._runner.publish(order_to_publish)
-        for inspection in effects.inspections:
-            self._runner.inspect(inspection.request, inspection.app, inspection.path)
-        for check in effects.checks:
-            self._runner.check_paths(check.request, check.inputs, check.outputs)
-        for log_read in effects.log_reads:
-            part = self._runner.read_log(log_read.attempt, log_read.offset, log_read.limit)
-            if part is None:
-                self._soon(inputs.LogRead(log_read.token, None))
-            else:
-                self._soon(inputs.LogRead(log_read.token, part.text, part.offset, part.next_offset, part.is_complete))
 
     def _tell_locals(self, effects: Effects) -> None:
         for answer in effects.answers:
@@ -326,20 +299,6 @@ class Loop:
             self._node.core.alarm(str(error))
             return
         self._soon(inputs.RowsRead(read.node, tuple(raws)))
-
-    def _start(self, slot: int, task: RenderTask) -> None:
-        capability = self._capability_for(task)
-        if capability is None:
-            wanted = f"{task.app} {task.version}".rstrip()
-            message = f"{wanted} was not found on {self._node.core.settings.name}"
-            self._inbox.put(AttemptFailed(task.attempt, FailReason.APP_NOT_FOUND, message))
-        else:
-            self._runner.start(slot, task, capability)
-
-    def _capability_for(self, task: RenderTask) -> Capability | None:
-        app = APPS[task.app]
-        fitting = [c for c in self._capabilities if c.app == task.app and app.suits(c, task.params, task.version)]
-        return fitting[0] if fitting else None
 
     def _open_mesh(self) -> None:
         """Nothing is bound outside loopback before this node belongs to a farm."""
@@ -364,48 +323,3 @@ class Loop:
             if port or not last:
                 raise
             return self._mesh.open(host, 0)
-
-
-class Inbox:
-    """What other threads hand to the loop; putting something in wakes it."""
-
-    def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._read_fd, self._write_fd = os.pipe()
-        os.set_blocking(self._read_fd, False)
-        os.set_blocking(self._write_fd, False)
-
-    def fileno(self) -> int:
-        """To be polled for reading."""
-        return self._read_fd
-
-    def put(self, event: Any) -> None:
-        """From any thread, also from a signal handler."""
-        self._queue.put(event)
-        self.wake()
-
-    def wake(self) -> None:
-        """Let the loop turn."""
-        try:
-            os.write(self._write_fd, b"!")
-        except BlockingIOError:
-            return  # a full pipe wakes as well as one byte more
-
-    def drain(self) -> list[Any]:
-        """Everything that was put in."""
-        try:
-            while len(os.read(self._read_fd, 4096)) == 4096:
-                continue
-        except BlockingIOError:
-            pass  # nothing woke us through the pipe
-        events = []
-        while True:
-            try:
-                events.append(self._queue.get_nowait())
-            except queue.Empty:
-                return events
-
-    def close(self) -> None:
-        """Free the pipe."""
-        os.close(self._read_fd)
-        os.close(self._write_fd)

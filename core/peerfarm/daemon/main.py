@@ -11,10 +11,11 @@ from types import FrameType
 from peerfarm import __version__
 from peerfarm.apps.registry import APPS
 from peerfarm.config import Home, Settings, describe_settings, load_settings, save_setting
+from peerfarm.daemon.inbox import Inbox
 from peerfarm.daemon.journal import journal, open_journal
 from peerfarm.daemon.ledger import recall
 from peerfarm.daemon.lifeline import Lifeline
-from peerfarm.daemon.loop import Inbox, Loop
+from peerfarm.daemon.loop import Loop
 from peerfarm.daemon.machine import calm_collector, check_listen, core_count, host_name, memory_mb, user_name
 from peerfarm.daemon.minting import mint_boot, mint_log
 from peerfarm.gateway.server import Gateway

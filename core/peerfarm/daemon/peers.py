@@ -48,6 +48,11 @@ class Dialling:
         if node in self._targets:
             self._targets[node].next_s = now_s + PENALTY_S
 
+    @property
+    def is_seeking(self) -> bool:
+        """Whether a member has no link."""
+        return any(node not in self.linked for node in self._targets)
+
     def tick(self, now_s: float) -> None:
         """Dial the next address of whoever is not linked."""
         for node, target in self._targets.items():

@@ -166,8 +166,12 @@ class Mesh(Protocol):
         """
         ...
 
-    def receive(self, limit: int = 1000) -> list[MeshEvent]:
-        """Everything that is there now, in order for each peer; about `limit` messages at most."""
+    def receive(self, ready: Mapping[Any, int] | None = None, limit: int = 1000) -> list[MeshEvent]:
+        """Everything that is there now, in order for each peer; about `limit` messages at most.
+
+        Args:
+            ready: What the caller's own poller said of `pollables` just now; without it this call polls them.
+        """
         ...
 
     def pollables(self) -> list[Any]:

@@ -6,6 +6,7 @@ import errno
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import zmq
 
@@ -135,7 +136,7 @@ class Dialler:
             elif now_s >= attempt.give_up_s:
                 self._fail(target, now_s)
 
-    def receive(self, out: list[MeshEvent], limit: int, ready: Mapping[zmq.Socket[bytes], int], now_s: float) -> None:
+    def receive(self, out: list[MeshEvent], limit: int, ready: Mapping[Any, int], now_s: float) -> None:
         """Append about `limit` messages, shared evenly by the sockets that are ready; note ends of connections."""
         share = max(limit // max(len(self.targets), 1), 16)
         for target in tuple(self.targets.values()):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from typing import Any
 
 import zmq
 
@@ -57,12 +58,12 @@ class JoinDoor:
         """What to poll."""
         return [self._router] if self._router else []
 
-    def receive(self, out: list[MeshEvent], now_s: float) -> None:
-        """Append what was asked."""
+    def receive(self, out: list[MeshEvent], ready: Container[Any], now_s: float) -> None:
+        """Append what was asked, if the door is in `ready`."""
         router = self._router
+        if router is None or router not in ready:
+            return
         for _ in range(MOST_TICKETS):
-            if router is None:
-                break
             try:
                 route = router.recv(zmq.DONTWAIT)
             except zmq.Again:
@@ -135,9 +136,9 @@ class JoinCall:
         """What to poll."""
         return [self._socket, self._events] if self._socket and self._events else []
 
-    def receive(self) -> None:
+    def receive(self, ready: Container[Any]) -> None:
         """Look for the answer, then for the reason why there will be none."""
-        if self._socket is None or self._events is None:
+        if self._socket is None or self._events is None or not (self._socket in ready or self._events in ready):
             return
         try:
             frames = read_rest(self._socket, self._socket.recv(zmq.DONTWAIT, copy=False))

@@ -148,7 +148,7 @@ class MemoryMesh:
         self.traffic.bytes_out += len(data)
         return True
 
-    def receive(self, limit: int = 1000) -> list[MeshEvent]:
+    def receive(self, ready: Mapping[Any, int] | None = None, limit: int = 1000) -> list[MeshEvent]:  # noqa: ARG002 - nothing is polled
         """What was delivered up to the network's last `advance`."""
         events: list[MeshEvent] = []
         while self._inbox and len(events) < limit:

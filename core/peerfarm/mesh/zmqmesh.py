@@ -134,10 +134,10 @@ class ZmqMesh:
         self._traffic.bytes_out += len(data)
         return True
 
-    def receive(self, limit: int = 1000) -> list[MeshEvent]:
+    def receive(self, ready: Mapping[Any, int] | None = None, limit: int = 1000) -> list[MeshEvent]:
         """Everything that is there now; about `limit` messages at most."""
         out = self._events
-        ready = self._ready()
+        ready = self._ready() if ready is None else ready
         # One look at all sockets: a connection that comes later cannot speak before the next call opens the door to it.
         if self._door and self._door.socket in ready:
             self._door.serve()
@@ -149,8 +149,8 @@ class ZmqMesh:
         now_s = self._now_s or 0.0
         self._listener.receive(out, max(limit // 2, 1), ready, self._members)
         self._dialler.receive(out, limit, ready, now_s)
-        self._join_door.receive(out, now_s)
-        self._join_call.receive()
+        self._join_door.receive(out, ready, now_s)
+        self._join_call.receive(ready)
         events = out.copy()
         out.clear()
         return events
@@ -225,7 +225,7 @@ class ZmqMesh:
         if self._now_s is not None:
             self._dialler.tick(self._context, self._members, self._now_s)
 
-    def _ready(self) -> dict[zmq.Socket[bytes], int]:
+    def _ready(self) -> Mapping[Any, int]:
         sockets = self.pollables()
         if sockets != self._polled:
             self._polled = sockets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from peerfarm.model.job import JOB_VERSION
 from peerfarm.model.worker import AppTold, WorkerView
 from peerfarm.node.core import Core
 from peerfarm.node.effects import Dial
-from peerfarm.policy.liveness import BEAT_S, PeerState, Signs, counts_as_alive, judge
+from peerfarm.policy.liveness import BEAT_S, DEAD_AFTER_LINK_LOSS_S, PeerState, Signs, counts_as_alive, judge
 from peerfarm.protocol.messages import (
     MAX_TOLD_ADDRESSES,
     PROTOCOL_VERSION,
@@ -28,6 +29,9 @@ from peerfarm.state.reduce import REDUCER_VERSION
 from peerfarm.state.selectors import live_members
 
 MAX_ADDRESSES = 8
+IN_STEP_S = 0.25
+"""A beat heard so shortly before the own one is due is answered by it at once. So all nodes fall into step, as
+fireflies do, and one that has nothing to do wakes up once a second and not once for each peer."""
 GREET_EVERY_BEATS = 10
 """A greeting that got lost is made good by the next; a repeated one changes nothing."""
 
@@ -60,6 +64,7 @@ class Presence:
         self.apps: tuple[AppTold, ...] = ()
         self.load_percent = 0
         self._next_beat_s = 0.0
+        self._next_death_s = math.inf
         self._beats = 0
         self._addresses: dict[NodeId, tuple[str, ...]] = {}
         self._sponsors: dict[NodeId, tuple[str, str]] = {}
@@ -179,6 +184,7 @@ class Presence:
             peer.has_link = False
             peer.has_greeted = False
             peer.signs.lost_s = self._core.now_s
+            self._next_death_s = min(self._next_death_s, self._core.mono_s + DEAD_AFTER_LINK_LOSS_S)
             self._judge(peer)
 
     def greeted(self, peer: Peer, message: Greeting) -> bool:
@@ -238,6 +244,8 @@ class Presence:
             known = peer.progress_s.get(lease)
             progress[lease] = (thousandths, now_s) if known is None or known[0] != thousandths else known
         peer.progress_s = progress
+        if self._next_beat_s - self._core.mono_s < IN_STEP_S:
+            self._next_beat_s = self._core.mono_s
 
     def left(self, peer: Peer, message: Goodbye) -> None:
         """A peer said goodbye."""
@@ -247,6 +255,8 @@ class Presence:
 
     def tick(self) -> None:
         """Judge everybody, and beat when it is time."""
+        if self._core.mono_s >= self._next_death_s:
+            self._next_death_s = math.inf
         for peer in list(self.peers.values()):
             self._judge(peer)
         if self._core.mono_s >= self._next_beat_s:
@@ -255,8 +265,8 @@ class Presence:
 
     @property
     def next_s(self) -> float:
-        """When the next heartbeat is due, monotonic."""
-        return self._next_beat_s
+        """When the next heartbeat is due, or a peer whose link broke will be dead; monotonic."""
+        return min(self._next_beat_s, self._next_death_s)
 
     def beat(self) -> None:
         """Tell every linked peer that this node lives."""

@@ -38,7 +38,8 @@ class Publishing:
     core: Core
     dispatch: Dispatch
     _wanted: dict[JobId, None] = field(default_factory=dict)
-    _under_way: dict[str, Place] = field(default_factory=dict)
+    _under_way: dict[str, tuple[Place, int]] = field(default_factory=dict)
+    """Attempt -> its task, and the generation it was of when its frames were ordered in place."""
     _published: dict[Place, ActionId] = field(default_factory=dict)
     """What this node brought in place in this start."""
     _marks: dict[tuple[JobId, int, int], int] = field(default_factory=dict)
@@ -129,7 +130,7 @@ class Publishing:
                     continue
                 if len(self._under_way) >= MAX_UNDER_WAY:
                     return False
-                self._under_way[label] = (job, number, task)
+                self._under_way[label] = (job, number, task), generation_of(step, task)
                 frames = tuple(FrameFile(*frame) for frame in attempt[2][1])
                 self.core.effects.publishes.append(
                     PublishOrder(label, job, number, task, spec.steps[number].output_dir, frames)
@@ -138,7 +139,7 @@ class Publishing:
 
     def on_result(self, result: PublishResult) -> None:
         """A publish order ended."""
-        place = self._under_way.pop(result.attempt, None)
+        place, ordered = self._under_way.pop(result.attempt, (None, 0))
         if place is None:
             return
         job, number, task = place
@@ -146,9 +147,12 @@ class Publishing:
         state = get_job(self.core.farm, job)
         step = state.steps.get(number, EMPTY_STEP) if state is not None else EMPTY_STEP
         attempt = canonical(step, task)
-        if attempt is None or attempt_label(attempt[0]) != result.attempt:
-            return
         generation = generation_of(step, task)
+        if attempt is None or attempt_label(attempt[0]) != result.attempt:
+            if generation > ordered:  # these frames may stand in place of the retry's: let the dispatcher look
+                self._doubtful[job, number] = self._doubtful.get((job, number), 0) | 1 << task
+                self._marks[job, number, ordered] = self._marks.get((job, number, ordered), 0) | 1 << task
+            return
         if not result.error:
             self._published[place] = attempt[0]
             self._doubtful[job, number] = self._doubtful.get((job, number), 0) & ~(1 << task)

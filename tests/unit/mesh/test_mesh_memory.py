@@ -58,7 +58,7 @@ def linked() -> tuple[MemoryNetwork, MemoryMesh, MemoryMesh]:
 
 def data(mesh: MemoryMesh) -> list[bytes]:
     """What was received, reading the inbox empty."""
-    return [event.data for event in mesh.receive(10**9) if isinstance(event, Received)]
+    return [event.data for event in mesh.receive(limit=10**9) if isinstance(event, Received)]
 
 
 def test_the_twin_offers_the_same_interface_as_the_real_mesh() -> None:
