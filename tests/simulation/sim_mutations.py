@@ -18,7 +18,10 @@ from peerfarm.daemon.ledger import Ledger
 from peerfarm.node import Node, presence
 from peerfarm.node.attempts import Attempts
 from peerfarm.node.dispatch import Dispatch
+from peerfarm.node.ownlog import OwnLog
 from peerfarm.node.publishing import Publishing
+from peerfarm.node.pulling import Pulling
+from peerfarm.node.pushing import Pushing
 from peerfarm.node.replication import Replication
 from peerfarm.node.snapshots import Snapshots
 from peerfarm.policy import jobqueue
@@ -114,10 +117,10 @@ def _told_before_durable() -> Any:
 
 
 def _old_log_when_in_doubt() -> Any:
-    def choose(replication: Replication) -> Any:
-        return replication.own_log_before or replication._core.identity.log
+    def choose(own: OwnLog) -> Any:
+        return own.before or own._core.identity.log
 
-    return _patched(Replication, "_choose_log", choose)
+    return _patched(OwnLog, "choose", choose)
 
 
 def _no_comparison() -> Any:
@@ -183,7 +186,7 @@ def _gap_accepted() -> Any:
         if action.seq <= seq or key in book.quarantined:
             return []
         book.vector[key] = Position(action.seq, next_chain(chain, action.raw))
-        book._digest = None
+        book._moved[key] = None
         return [action]
 
     return _patched(LogBook, "offer", offer)
@@ -192,16 +195,16 @@ def _gap_accepted() -> Any:
 def _everything_is_sent_again() -> Any:
     """Each push brings the action before it along once more."""
 
-    def push(replication: Replication, fresh: Any) -> None:
-        original(replication, fresh)
-        for node in replication._presence.peers or ():
+    def push(pushing: Pushing, fresh: Any) -> None:
+        original(pushing, fresh)
+        for node in pushing._presence.peers or ():
             for entry in fresh:
                 if entry.seq > 1:
                     again = Pull(((*entry.key, entry.seq - 1, entry.seq - 1),))
-                    replication.on_pull(replication._presence.peers[node], again)
+                    Pulling(pushing._core, pushing._links).on_pull(pushing._presence.peers[node], again)
 
-    original = Replication._push
-    return _patched(Replication, "_push", push)
+    original = Pushing._push
+    return _patched(Pushing, "_push", push)
 
 
 def _late_requeue_undoes_done() -> Any:
@@ -258,12 +261,12 @@ def _contested_is_not_published_again() -> Any:
 
 
 def _held_before_durable() -> Any:
-    def acknowledge(replication: Replication) -> None:
-        original(replication)
-        replication._core.effects.must_sync = False
+    def acknowledge(pushing: Pushing) -> None:
+        original(pushing)
+        pushing._core.effects.must_sync = False
 
-    original = Replication.acknowledge
-    return _patched(Replication, "acknowledge", acknowledge)
+    original = Pushing.acknowledge
+    return _patched(Pushing, "acknowledge", acknowledge)
 
 
 def _lost_frames_are_not_rendered_again() -> Any:
