@@ -15,6 +15,7 @@ from peerfarm.model.render import (
     AttemptRendered,
     AttemptStarted,
     AttemptStopped,
+    FailReason,
     RenderTask,
     RunnerEvent,
 )
@@ -28,6 +29,8 @@ from peerfarm.state.join import generation_of
 from peerfarm.state.selectors import cancelled_bits, is_open, spec_of
 
 MAX_LINES = 20
+FULL_ALARM = "a render failed here for want of room on the disk"
+"""Stands until one succeeds."""
 MAX_LINES_BYTES = 48_000
 """Of the last lines together: with the message they must fit one action, in whatever script they are."""
 MAX_TOLD_FRAME = 1 << 40
@@ -204,6 +207,8 @@ class Attempts:
 
     def _rendered(self, attempt: Attempt, event: AttemptRendered) -> None:
         self.slots[attempt.slot].last_render_s = event.render_s
+        if event.frames:
+            self.core.calm(FULL_ALARM)
         frames = tuple((frame.name, frame.size_bytes, frame.sha256) for frame in event.frames)
         self._end(attempt)
         self.core.record(
@@ -216,6 +221,8 @@ class Attempts:
         if attempt.is_stopping:
             self._give_back(attempt, attempt.is_stopping)
             return
+        if event.reason is FailReason.DISK_FULL:
+            self.core.alarm(f"{FULL_ALARM}: {_plain(event.message, 200)}")
         self.core.record(
             TaskFailed(
                 attempt.job,

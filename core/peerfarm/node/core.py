@@ -227,6 +227,10 @@ class Core:
         """Tell the subscribers at the local socket."""
         self.effects.events.append({"type": kind, **fields})
 
+    def calm(self, beginning: str) -> None:
+        """The cause of the alarms that begin so is gone."""
+        self.alarms[:] = [text for text in self.alarms if not text.startswith(beginning)]
+
     def alarm(self, text: str) -> None:
         """Something that must not happen happened: keep it for `status` and tell the subscribers."""
         if text not in self.alarms:

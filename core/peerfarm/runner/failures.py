@@ -7,7 +7,7 @@ import errno
 from peerfarm.errors import AppNotFound, AppTimedOut, OutputMissing, PeerfarmError, RenderError
 from peerfarm.model.render import FailReason
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _REASONS: tuple[tuple[type[PeerfarmError], FailReason], ...] = (
     (AppNotFound, FailReason.APP_NOT_FOUND),
