@@ -6,6 +6,7 @@ no time to find.
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from node_storm import ASH, OAK, Storm
@@ -13,6 +14,8 @@ from storm_deeds import CHAIN, SEA, SWELL, Deed, lonely_storms, raw_bytes, storm
 
 from peerfarm.state.entities import state_hash
 from peerfarm.state.selectors import live_members
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 EXAMPLES = settings().max_examples
 THE_SAME = settings(
