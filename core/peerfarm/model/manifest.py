@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import msgpack
@@ -120,7 +121,7 @@ def _check_together(files: tuple[ManifestFile, ...]) -> None:
         raise InvalidManifest(f"{len(files)} files; at most {MAX_FILES} can travel with one job")
     if sum(file.blocks.size_bytes for file in files) > MAX_TOTAL_BYTES:
         raise InvalidManifest(f"the files take more than {MAX_TOTAL_BYTES} bytes together")
-    if any(one.path >= other.path for one, other in zip(files, files[1:], strict=False)):
+    if any(one.path >= other.path for one, other in pairwise(files)):
         raise InvalidManifest("a manifest whose files are not in order, or named twice")
     seen: dict[str, str] = {}
     for file in files:
