@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from peerfarm.errors import PeerfarmError
+from peerfarm.model.files import FetchOrder, PackOrder
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.render import PublishOrder, RenderTask
 from peerfarm.state.farm import Farm
@@ -139,6 +140,14 @@ class Effects:
     inspections: list[Inspect] = field(default_factory=list)
     checks: list[CheckPaths] = field(default_factory=list)
     log_reads: list[ReadLog] = field(default_factory=list)
+    fetches: list[FetchOrder] = field(default_factory=list)
+    fetch_stops: list[str] = field(default_factory=list)
+    """Keys of fetches that nobody wants any more."""
+    packs: list[PackOrder] = field(default_factory=list)
+    pack_stops: list[str] = field(default_factory=list)
+    """Requests."""
+    released: list[str] = field(default_factory=list)
+    """Pins that are needed no more."""
     root: str = ""
     """A directory to add to the settings' `roots`."""
     answers: list[Answer] = field(default_factory=list)
