@@ -23,6 +23,46 @@ SIZE = (64, 36)
 COMMAND_LIMIT_S = 60.0
 
 
+class RealNode(FarmNode):
+    """A node process; a test may put another program in place of the node's own."""
+
+    program: Path | None = None
+    """Run by Python instead of `peerfarm start --foreground`: a node with something about it."""
+
+    def start(self) -> None:
+        """Start its process, as `FarmNode.start`."""
+        if self.program is None:
+            super().start()
+            return
+        self.killed_ns = None
+        self._hang_up()
+        with self.output.open("ab") as output:
+            command = [sys.executable, str(self.program)]
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self.environment,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Of its process, which must have been started."""
+        assert self.process is not None
+        return self.process.pid
+
+    def alarms(self) -> str:
+        """What `peerfarm status` warns of, as its user reads it."""
+        lines = peerfarm(self, "status").stdout.splitlines()
+        return "\n".join(line for line in lines if line.startswith(("alarm: ", "no new work")))
+
+    def journal(self) -> str:
+        """The node's own log file so far."""
+        return (self.home.logs / "node.log").read_text("utf-8")
+
+
 class RealFarm(Farm):
     """A farm with an output folder, ways to lose nodes, and waits that say what they waited for."""
 
@@ -36,14 +76,15 @@ class RealFarm(Farm):
         self._knows_blender = knows_blender
         self.killed_ns: dict[str, int] = {}
 
-    def add(self, name: str, **settings: Any) -> FarmNode:
+    def add(self, name: str, **settings: Any) -> RealNode:
         """One more node, as `Farm.add`."""
-        node = super().add(name, **{"nice": 0, **settings})
+        node = RealNode(name, self.directory / name, {"roots": self.roots, "nice": 0, **settings})
+        self.nodes.append(node)
         if not self._knows_blender:
             node.variables["PATH"] = str(self.scenes)  # where no program lies
         return node
 
-    def add_workers(self, count: int) -> list[FarmNode]:
+    def add_workers(self, count: int) -> list[RealNode]:
         """So many nodes that render."""
         return [self.add(name) for name in NAMES[:count]]
 
@@ -77,10 +118,29 @@ class RealFarm(Farm):
         """The job as that node sees it."""
         return through.call("job", job=job)
 
+    def attempts(self, job: str, through: FarmNode) -> list[dict[str, Any]]:
+        """Every attempt of the job that counts, as that node sees it; each row with its `task`."""
+        tasks = [task for step in self.job(job, through)["steps"] for task in step["tasks"]]
+        return [{"task": task["task"], **attempt} for task in tasks for attempt in task["attempts"]]
+
     def workers_of(self, job: str, through: FarmNode) -> set[str]:
         """The names of who renders a task of it now."""
-        tasks = [task for step in self.job(job, through)["steps"] for task in step["tasks"]]
-        return {a["worker"] for task in tasks for a in task["attempts"] if a["outcome"] == "running"}
+        return {attempt["worker"] for attempt in self.attempts(job, through) if attempt["outcome"] == "running"}
+
+    def tasks_of(self, worker: FarmNode, job: str, through: FarmNode) -> list[int]:
+        """The tasks that it renders now."""
+        found = [row for row in self.attempts(job, through) if row["outcome"] == "running"]
+        return [row["task"] for row in found if row["worker"] == worker.name]
+
+    def ends_of(self, job: str, task: int, through: FarmNode) -> list[tuple[str, str, str]]:
+        """What became of a task: worker, outcome and reason of each attempt."""
+        found = [row for row in self.attempts(job, through) if row["task"] == task]
+        return [(row["worker"], row["outcome"], row["reason"]) for row in found]
+
+    def state_of(self, node: FarmNode, through: FarmNode) -> str:
+        """What that node believes of another: `live`, `suspect`, `dead`, `left`, `unknown`; empty for a stranger."""
+        rows = through.call("nodes")["nodes"]
+        return next((str(row["state"]) for row in rows if row["name"] == node.name), "")
 
     def is_published(self, job: str, through: FarmNode) -> bool:
         """Whether all of its frames have their final names."""

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from farm_rig import LIMIT_S, RealFarm, peerfarm
+from farm_rig import LIMIT_S, RealFarm, RealNode, peerfarm
 
-from peerfarm.cli.demo_nodes import FarmNode
+from peerfarm.protocol.jsonrpc import HELLO_LIMIT, REQUEST_LIMIT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+
+ZMTP_GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(15) + b"\x00" + bytes(31)
+"""As every program begins that speaks ZeroMQ with CURVE; see rfc.zeromq.org/spec/23."""
 
 FAKE_BLENDER = """#!/bin/sh
 echo 'Blender 3.4.1'
@@ -39,7 +42,7 @@ def lonely_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealFarm]:
 
 
 @pytest.fixture
-def ada(lonely_farm: RealFarm) -> Iterator[FarmNode]:
+def ada(lonely_farm: RealFarm) -> Iterator[RealNode]:
     """The lonely farm's node; after the test it must be as well as before."""
     (node,) = lonely_farm.nodes
     pid = node.process.pid if node.process else 0
@@ -49,7 +52,7 @@ def ada(lonely_farm: RealFarm) -> Iterator[FarmNode]:
     assert pid == (node.process.pid if node.process else 0)
 
 
-def submit(farm: RealFarm, node: FarmNode, *arguments: str) -> str:
+def submit(farm: RealFarm, node: RealNode, *arguments: str) -> str:
     """What `peerfarm submit` says when it refuses a job of the ocean app."""
     usual = {"--app": "ocean", "--frames": "1-3", "--output": str(farm.output)}
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
@@ -61,7 +64,7 @@ def submit(farm: RealFarm, node: FarmNode, *arguments: str) -> str:
     return done.stderr
 
 
-def test_second_node_on_the_same_home_ends_and_leaves_the_first_alone(ada: FarmNode) -> None:
+def test_second_node_on_the_same_home_ends_and_leaves_the_first_alone(ada: RealNode) -> None:
     second = peerfarm(ada, "start", "--foreground")
     assert second.returncode == 1
     assert "already uses this home" in second.stderr
@@ -108,32 +111,32 @@ def test_node_whose_last_port_was_taken_by_another_program_takes_a_new_one(farm:
     ],
 )
 def test_wrong_frames_are_quoted_with_the_place_and_the_right_form(
-    lonely_farm: RealFarm, ada: FarmNode, frames: str, words: tuple[str, ...]
+    lonely_farm: RealFarm, ada: RealNode, frames: str, words: tuple[str, ...]
 ) -> None:
     said = submit(lonely_farm, ada, "--frames", frames)
     assert [word for word in words if word not in said] == []
 
 
-def test_unknown_app_is_answered_with_the_nearest_name(lonely_farm: RealFarm, ada: FarmNode) -> None:
+def test_unknown_app_is_answered_with_the_nearest_name(lonely_farm: RealFarm, ada: RealNode) -> None:
     said = submit(lonely_farm, ada, "--app", "blendr")
     assert "there is no app 'blendr'" in said
     assert "Did you mean 'blender'?" in said
 
 
-def test_output_outside_the_roots_is_refused_with_the_settings_name(lonely_farm: RealFarm, ada: FarmNode) -> None:
+def test_output_outside_the_roots_is_refused_with_the_settings_name(lonely_farm: RealFarm, ada: RealNode) -> None:
     said = submit(lonely_farm, ada, "--output", "/srv/elsewhere")
     assert "/srv/elsewhere" in said
     assert "`roots`" in said
     assert str(lonely_farm.output) in said
 
 
-def test_output_that_cannot_be_a_directory_is_refused_at_submission(lonely_farm: RealFarm, ada: FarmNode) -> None:
+def test_output_that_cannot_be_a_directory_is_refused_at_submission(lonely_farm: RealFarm, ada: RealNode) -> None:
     (lonely_farm.output / "notes").write_text("a file")
     said = submit(lonely_farm, ada, "--output", str(lonely_farm.output / "notes"))
     assert f"{lonely_farm.output / 'notes'} is a file" in said
 
 
-def test_missing_scene_is_refused_at_submission(lonely_farm: RealFarm, ada: FarmNode) -> None:
+def test_missing_scene_is_refused_at_submission(lonely_farm: RealFarm, ada: RealNode) -> None:
     scene = str(lonely_farm.scenes / "missing.blend")
     done = peerfarm(ada, "submit", scene, "--frames", "1-3", "--output", str(lonely_farm.output))
     assert done.returncode == 1
@@ -141,7 +144,7 @@ def test_missing_scene_is_refused_at_submission(lonely_farm: RealFarm, ada: Farm
 
 
 def test_unknown_field_of_a_job_file_is_named_with_its_line(
-    lonely_farm: RealFarm, ada: FarmNode, tmp_path: Path
+    lonely_farm: RealFarm, ada: RealNode, tmp_path: Path
 ) -> None:
     job = tmp_path / "job.yaml"
     job.write_text("name: shot\nsteps:\n  - name: render\n    app: ocean\n    framez: 1-3\n")
@@ -160,7 +163,7 @@ def test_unknown_setting_stops_the_start_and_names_the_nearest(farm: RealFarm) -
     assert 'Did you mean "slots"?' in done.stderr
 
 
-def test_wrong_token_is_shown_the_door_and_changes_nothing(ada: FarmNode) -> None:
+def test_wrong_token_is_shown_the_door_and_changes_nothing(ada: RealNode) -> None:
     port = json.loads(ada.home.local.read_text())["port"]
     hello = {"token": "A" * 43, "client": "thief", "version": "1", "protocol": 1}
     with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as link, link.makefile("rw") as lines:
@@ -172,9 +175,61 @@ def test_wrong_token_is_shown_the_door_and_changes_nothing(ada: FarmNode) -> Non
     assert json.loads(answers[0])["error"]["code"] == 3
 
 
+@pytest.mark.parametrize(
+    ("is_greeted", "size_bytes"), [(False, HELLO_LIMIT + 1), (True, REQUEST_LIMIT + 1)], ids=["hello", "request"]
+)
+def test_line_too_long_for_the_local_socket_is_answered_with_its_limit(
+    ada: RealNode, is_greeted: bool, size_bytes: int
+) -> None:
+    local = json.loads(ada.home.local.read_text())
+    hello = {"token": local["token"], "client": "talker", "version": "1", "protocol": 1}
+    line = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "hello", "params": hello})
+    with socket.create_connection(("127.0.0.1", local["port"]), timeout=LIMIT_S) as link, link.makefile("rw") as lines:
+        if is_greeted:
+            lines.write(line + "\n")
+            lines.flush()
+            assert "result" in json.loads(lines.readline())
+        lines.write("x" * size_bytes + "\n")
+        lines.flush()
+        (answer,) = list(lines)  # ends, for the node closes the connection
+    limit = REQUEST_LIMIT if is_greeted else HELLO_LIMIT
+    assert json.loads(answer)["error"]["message"] == f"the line is longer than {limit} bytes"
+
+
+def test_job_file_too_large_for_the_node_is_refused_with_its_limit(ada: RealNode, tmp_path: Path) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text("name: shot\n" + "# and so on\n" * 100_000)
+    done = peerfarm(ada, "submit", str(job))
+    assert done.returncode == 1
+    assert f"the job file {job} is larger than 900000 bytes" in done.stderr
+    assert "Split the job" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"GET / HTTP/1.1\r\nHost: farm\r\n\r\n", b"\xff" * 4_000_000, ZMTP_GREETING + b"\x06" + b"\x7f" * 4_000_000],
+    ids=["a web browser", "noise", "an endless message"],
+)
+def test_junk_at_the_port_for_peers_ends_with_a_word_in_the_log_and_harms_nobody(
+    lonely_farm: RealFarm, ada: RealNode, junk: bytes
+) -> None:
+    address = ada.call("nodes")["nodes"][0]["address"]
+    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=LIMIT_S) as link:
+        try:
+            link.sendall(junk)
+            while link.recv(1 << 16):
+                pass
+        except ConnectionError:
+            pass  # it may be closed while we still speak
+    words = f"stranger key={address} reason=Somebody knocked without a key, or with another farm's."
+    lonely_farm.wait_for("the word in the log", lambda: words in ada.journal())
+    job = lonely_farm.submit(ada, "301", 1, frame_s=0)
+    lonely_farm.wait_published(job, ada)
+
+
 @pytest.mark.parametrize(("is_honest", "words"), [(True, "the moon is full"), (False, "without frame 1, 2")])
 def test_blender_that_renders_nothing_fails_the_job_with_its_own_words(
-    lonely_farm: RealFarm, ada: FarmNode, tmp_path: Path, is_honest: bool, words: str
+    lonely_farm: RealFarm, ada: RealNode, tmp_path: Path, is_honest: bool, words: str
 ) -> None:
     switch = lonely_farm.directory / "moon"
     if is_honest:
@@ -209,7 +264,7 @@ def test_blender_that_renders_nothing_fails_the_job_with_its_own_words(
 def test_node_with_a_damaged_database_says_so_and_gets_the_farms_state_back(farm: RealFarm, share: float) -> None:
     ada, ben = farm.add("ada"), farm.add("ben")
     farm.start()
-    job = farm.submit(ada, "1-40", 1, 0)
+    job = farm.submit(ada, "1-10", 1, 0)
     farm.wait_published(job, ben)
     farm.agreed_hash()
     assert ben.stop() == 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from farm_rig import RealFarm, names_of
+from farm_rig import RealFarm, names_of, peerfarm
 
 from peerfarm.apps.programs import program_path
 from peerfarm.cli.demo_nodes import FarmNode
@@ -75,6 +76,43 @@ def test_sixty_frames_arrive_whole_though_the_submitter_is_killed_after_its_firs
     assert farm.is_published(job, submitter)
     assert farm.shares(job, submitter) == shares
     assert farm.duplicate_starts(job) == 0
+
+
+def test_scene_of_a_newer_blender_says_in_words_why_nobody_renders_it(
+    blender_farm: RealFarm, sea: Path, tmp_path: Path
+) -> None:
+    farm = blender_farm
+    ada = farm.add("ada")
+    farm.start()
+    (found,) = {app["version"] for app in ada.call("apps")["apps"] if app["app"] == "blender"}
+    scene = farm.scenes / "newer.blend"
+    content, count = re.subn(rb"\ABLENDER([-_][vV])\d{3}", rb"BLENDER\g<1>909", sea.read_bytes())
+    assert count == 1
+    scene.write_bytes(content)
+
+    done = peerfarm(ada, "submit", str(scene), "--frames", "1", "--output", str(farm.output))
+    assert done.returncode == 0, done.stderr
+    why = "ada: blender 9.9 was not found on it"
+    assert f"warning: no worker that is here now can take step render ({why}" in done.stderr
+    waiting = ada.call("jobs")["jobs"][0]["id"]
+    assert f"no worker can take it: {why}" in peerfarm(ada, "job", waiting).stdout
+    assert farm.starts(waiting) == []
+
+    # Nobody wrote into this job which version it needs: Blender itself, asked to open the scene, refuses.
+    job = tmp_path / "job.json"
+    step = {"name": "render", "app": "blender", "params": {"scene": str(scene)}, "frames": "1"}
+    output = {"dir": str(farm.output), "pattern": "n_####.png"}
+    job.write_text(json.dumps({"name": "newer", "steps": [{**step, "output": output}]}))
+    failed = peerfarm(ada, "submit", str(job), "--wait", "--json")
+    assert failed.returncode == 4
+    here = ".".join(found.split(".")[:2])
+    words = f"the scene was saved by Blender 9.9, and this is Blender {here}: install Blender 9.9 on this machine"
+    assert words in json.loads(failed.stdout)["error"]
+    assert list(farm.output.glob("*.png")) == []
+
+    all_the_same = ("--frames", "1", "--output", str(farm.output / "any_####.png"), "--any-version", "--wait")
+    assert peerfarm(ada, "submit", str(scene), *all_the_same).returncode == 0
+    assert list(farm.valid_frames()) == ["any_0001.png"]
 
 
 def test_demo_picks_blender_where_it_is_found(tmp_path: Path, blender: str) -> None:

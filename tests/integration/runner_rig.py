@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import struct
 import sys
-import time
+import threading
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from peerfarm.model.render import (
     RenderTask,
 )
 from peerfarm.runner import ProcessRunner
+from peerfarm.runner.starts import Starts
 
 JOB = JobId("abcdefghijkl")
 LIMIT_S = 20.0
@@ -41,12 +43,47 @@ def png(width: int = 4, height: int = 3, shade: int = 7) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+class Heard:
+    """The lines that attempts printed, as their readers get them; to be waited for."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[str]] = {}
+        self._grows = threading.Condition()
+
+    def add(self, attempt: str, line: str) -> None:
+        with self._grows:
+            self._lines.setdefault(attempt, []).append(line)
+            self._grows.notify_all()
+
+    def line(self, attempt: str, words: str) -> str:
+        """The first line of the attempt that begins with `words`; what follows the words."""
+
+        def find() -> str | None:
+            return next((line for line in self._lines.get(attempt, ()) if line.startswith(words)), None)
+
+        with self._grows:
+            line = self._grows.wait_for(find, LIMIT_S)
+        assert line is not None, f"{attempt} printed no line that begins with {words!r}"
+        return line[len(words) :].strip()
+
+    def one_more(self, attempt: str) -> None:
+        """Wait until the attempt has printed one line more."""
+        with self._grows:
+            count = len(self._lines.get(attempt, ()))
+            assert self._grows.wait_for(lambda: len(self._lines.get(attempt, ())) > count, LIMIT_S)
+
+
 class ScriptReader:
     """Understands `progress 0.5`, `fatal words`, `give up words`."""
 
     dimensions = (0, 0)
 
+    def __init__(self, attempt: str, heard: Heard) -> None:
+        self._attempt = attempt
+        self._heard = heard
+
     def feed(self, line: str) -> tuple[LineEvent, ...]:
+        self._heard.add(self._attempt, line)
         word, _, rest = line.partition(" ")
         if word == "progress":
             return (Progress(float(rest)),)
@@ -66,6 +103,9 @@ class ScriptApp:
     """Runs `params.code` with the frame directory, the names of the frames and the work directory as arguments."""
 
     name = "script"
+
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
 
     def check_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return dict(params)
@@ -89,7 +129,7 @@ class ScriptApp:
         return Command(argv, task.params.get("environment", {}), task.params.get("files", {}))
 
     def reader(self, task: RenderTask) -> ScriptReader:
-        return ScriptReader()
+        return ScriptReader(task.attempt, self._heard)
 
     def expected(self, task: RenderTask) -> tuple[ExpectedFile, ...]:
         return tuple(ExpectedFile(task.frame_name(frame), frame, 4, 3) for frame in task.frames)
@@ -97,6 +137,18 @@ class ScriptApp:
 
 WRITE_FRAMES = f"for name in names:\n    open(os.path.join(frames, name), 'wb').write({png()!r})\n"
 """Code that writes every frame."""
+
+
+class ToldStarts(Starts):
+    """The list of process starts; tells of each attempt that has lived for a moment."""
+
+    def __init__(self, directory: Path, tell: Callable[[Any], None]) -> None:
+        super().__init__(directory)
+        self._tell = tell
+
+    def settled(self, attempt: str, pid: int, born: str) -> None:
+        super().settled(attempt, pid, born)
+        self._tell(("settled", attempt))
 
 
 class Rig:
@@ -108,14 +160,17 @@ class Rig:
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.seen: list[Any] = []
         chosen = {"name": "oak", "roots": (str(output),), "notice_s": 0.3, **settings}
-        self.runner = ProcessRunner(home, Settings(**chosen), {"script": ScriptApp()}, self.events.put)
+        self.heard = Heard()
+        self.runner = ProcessRunner(home, Settings(**chosen), {"script": ScriptApp(self.heard)}, self.events.put)
+        self.runner._place.starts.close()
+        self.runner._place.starts = ToldStarts(home / "attempts", self.events.put)
         self._count = 0
 
     def task(self, code: str, frames: tuple[int, ...] = (), **more: Any) -> RenderTask:
         self._count += 1
         params = {"code": code, **more.pop("params", {})}
         values: dict[str, Any] = {
-            "attempt": f"attempt-{self._count}",
+            "attempt": f"attempt-{os.getpid()}-{self._count}",  # processes are found by it, on the whole machine
             "job": JOB,
             "job_name": "shot 7",
             "step": 0,
@@ -155,14 +210,17 @@ class Rig:
                 return event
 
     def printed(self, attempt: str, words: str) -> str:
-        """The first line of the log that begins with `words`, as soon as it is there; what follows the words."""
+        """The first line that begins with `words`, as soon as it was printed; what follows the words."""
+        return self.heard.line(attempt, words)
 
-        def find() -> str | None:
-            part = self.runner.read_log(attempt, 0, 1 << 20)
-            lines = part.text.splitlines() if part else []
-            return next((line[len(words) :].strip() for line in lines if line.startswith(words)), None)
+    def settled(self, attempt: str) -> None:
+        """Wait until the attempt has lived for a moment: its birth is noted and its priority lowered."""
+        self.until(lambda event: event == ("settled", attempt))
 
-        return wait_for(find)
+    def on_disk(self, attempt: str) -> None:
+        """Wait until what the attempt has printed lies on the disk; it must go on printing."""
+        self.settled(attempt)
+        self.heard.one_more(attempt)
 
     def log(self, attempt: str) -> str:
         part = self.runner.read_log(attempt, 0, 64 << 20)
@@ -176,16 +234,6 @@ class Rig:
 
     def own(self, attempt: str) -> Path:
         return self.output / ".peerfarm" / JOB / attempt
-
-
-def wait_for(find: Callable[[], Any]) -> Any:
-    """What `find` gives as soon as it gives anything."""
-    give_up_s = time.monotonic() + LIMIT_S
-    while time.monotonic() < give_up_s:
-        if (found := find()) not in (None, False):
-            return found
-        time.sleep(0.01)
-    raise AssertionError("what was waited for did not come")
 
 
 def is_alive(pid: int) -> bool:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runner_rig import LIMIT_S, Rig, is_alive, wait_for
+from runner_rig import LIMIT_S, Rig, is_alive
 
 from peerfarm.apps.registry import APPS
 from peerfarm.config import CommandApp, Settings
@@ -105,6 +104,20 @@ def test_a_scene_that_cannot_be_looked_into_is_told(rig: Rig, app: str, path: st
     assert answer.hint
 
 
+@pytest.mark.parametrize("kind", ["pipe", "directory"])
+def test_a_scene_that_is_no_plain_file_is_refused_and_never_waited_for(rig: Rig, tmp_path: Path, kind: str) -> None:
+    scene = tmp_path / "sea.blend"
+    if kind == "pipe":
+        os.mkfifo(scene)
+    else:
+        scene.mkdir()
+    rig.runner.inspect("7", "blender", str(scene))
+    answer = rig.until(lambda event: isinstance(event, Inspected))
+
+    assert (answer.request, answer.facts) == ("7", None)
+    assert "is no plain file" in answer.error
+
+
 def check(rig: Rig, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> PathsChecked:
     rig.runner.check_paths("9", inputs, outputs)
     answer = rig.until(lambda event: isinstance(event, PathsChecked))
@@ -136,15 +149,15 @@ def test_a_stream_gives_output_end_and_wake(kind: type[PollStream | QueueStream]
         stream: Stream = kind(process, output)
         first = b""
         while first != b"one\n":
-            first += wait_for(lambda: stream.wait(0.1) or None)
+            assert not stream.is_silent
+            first += stream.wait(LIMIT_S)
         assert not stream.has_ended
         stream.wake()
         assert stream.wait(LIMIT_S) == b""
         process.communicate(b"\n")
         rest = b""
-        give_up_s = time.monotonic() + LIMIT_S
-        while not (stream.is_silent and stream.has_ended) and time.monotonic() < give_up_s:
-            rest += stream.wait(0.1)
+        while not (stream.is_silent and stream.has_ended):
+            rest += stream.wait(LIMIT_S)
         assert rest == b"two\n"
         assert stream.has_ended
         stream.close()

@@ -20,6 +20,7 @@ from peerfarm.state.actions import Action, decode_action, encode_action
 from peerfarm.state.entities import RunningHash, state_hash
 from peerfarm.state.farm import EMPTY_FARM, Farm
 from peerfarm.state.logbook import LogBook, decode_vector, encode_vector
+from peerfarm.state.payloads import TYPES
 from peerfarm.state.reduce import reduce
 from peerfarm.state.snapshot import encode_snapshot, join_part
 
@@ -191,7 +192,7 @@ def test_no_bytes_make_a_decoder_raise_anything_but_a_protocol_error(data: bytes
     _raises_only_protocol_errors(lambda raw: join_part(EMPTY_FARM, raw), data)
 
 
-@given(st.sampled_from(sorted(a._TYPES)), st.lists(values, max_size=12))
+@given(st.sampled_from(sorted(TYPES)), st.lists(values, max_size=12))
 def test_any_payload_of_a_known_type_is_read_or_is_a_no_op(name: str, payload: list[Any]) -> None:
     raw = msgpack.packb((1, FARM, NODES[0], LOGS[0], 1, 1, 0, name, payload))
     action = _raises_only_protocol_errors(decode_action, raw)

@@ -16,11 +16,11 @@ from sim_scenarios import FOLDER, run_scenario
 
 from peerfarm.daemon.ledger import Ledger
 from peerfarm.node import Node, presence
+from peerfarm.node.attempts import Attempts
 from peerfarm.node.dispatch import Dispatch
 from peerfarm.node.publishing import Publishing
 from peerfarm.node.replication import Replication
 from peerfarm.node.snapshots import Snapshots
-from peerfarm.node.work import Work
 from peerfarm.policy import jobqueue
 from peerfarm.policy.liveness import AttentiveClock, PeerState
 from peerfarm.protocol.messages import Pull
@@ -167,13 +167,13 @@ def _lease_ignored() -> Any:
 
 
 def _start_before_lease_is_kept() -> Any:
-    def start(work: Work, slot: Any, attempt: Any) -> None:
-        before = work.core.effects.must_sync
-        original(work, slot, attempt)
-        work.core.effects.must_sync = before
+    def start(attempts: Attempts, slot: Any, attempt: Any) -> None:
+        before = attempts.core.effects.must_sync
+        original(attempts, slot, attempt)
+        attempts.core.effects.must_sync = before
 
-    original = Work._start
-    return _patched(Work, "_start", start)
+    original = Attempts.start
+    return _patched(Attempts, "start", start)
 
 
 def _gap_accepted() -> Any:
@@ -205,10 +205,10 @@ def _everything_is_sent_again() -> Any:
 
 
 def _late_requeue_undoes_done() -> Any:
-    def place(step: Any, task: int, record: Any, tries: int) -> Any:
+    def place(step: Any, task: int, record: Any, tries: int, former: Any = None) -> Any:
         kept = tuple((*a[:2], None, *a[3:]) if a[5] is not None else a for a in record)
-        changed = original(step, task, record, tries)
-        return changed._replace(done=original(step, task, kept, tries).done)
+        changed = original(step, task, record, tries, former)
+        return changed._replace(done=original(step, task, kept, tries, former).done)
 
     original = join._place
     return _patched(join, "_place", place)
@@ -234,11 +234,11 @@ def _nobody_ever_dies() -> Any:
 
 
 def _unawaited_lease_is_kept() -> Any:
-    def give_back(work: Work, lease: Any, job: Any, step: int, task: int, reason: str) -> None:
+    def give_back(attempts: Attempts, lease: Any, job: Any, step: int, task: int, reason: str) -> None:
         if reason != "not-awaited":
-            work.core.record(TaskReturned(job, step, task, lease, reason))
+            attempts.core.record(TaskReturned(job, step, task, lease, reason))
 
-    return _patched(Work, "_return", give_back)
+    return _patched(Attempts, "give_back", give_back)
 
 
 def _contested_is_not_published_again() -> Any:
@@ -250,7 +250,7 @@ def _contested_is_not_published_again() -> Any:
             for task in tasks_in(step.contested):
                 attempt = canonical(step, task)
                 if attempt is not None:
-                    publishing._published[job, number, task] = attempt[0]
+                    publishing._placed.add(job, number, 1 << task)
         return original(publishing, job)
 
     original = Publishing._order

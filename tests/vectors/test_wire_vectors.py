@@ -19,6 +19,7 @@ from peerfarm.protocol import messages as m
 from peerfarm.protocol.messages import decode_message, encode_message
 from peerfarm.state import actions as a
 from peerfarm.state.actions import decode_action, encode_action
+from peerfarm.state.payloads import TYPES
 
 RECORDS = yaml.safe_load((Path(__file__).parent / "wire.yaml").read_text(encoding="utf-8"))
 FARM = FarmId("farmfarmfarmfarm")
@@ -73,7 +74,7 @@ MESSAGES: dict[str, Any] = {
 
 
 def test_every_type_has_a_record_and_every_record_a_type() -> None:
-    assert set(RECORDS["actions"]) == set(a._TYPES) == set(ACTIONS)
+    assert set(RECORDS["actions"]) == set(TYPES) == set(ACTIONS)
     assert set(RECORDS["messages"]) == {kind.__name__ for kind, _ in m._TYPES.values()} == set(MESSAGES)
 
 

@@ -51,9 +51,11 @@ class CommandApp:
         """See `App.check_params`; an argument may start with `-`, see `build`."""
         checked = check_fields(self.name, {name: params[name] for name in params if name != "args"}, FIELDS)
         if not _NAME.fullmatch(checked["command"]):
+            name = _name_of(checked["command"])
             raise InvalidJob(
-                f"params.command of app command must be a name, not {checked['command']!r}",
-                "Name an entry of the setting command.allow; the node's owner says there which program it is.",
+                f"params.command of app command must be the name of an entry in the workers' setting `command.allow`, "
+                f"not {checked['command'][:80]!r}",
+                f"Write `command: {name}`, and let the workers' owners {_listing(name)}.",
             )
         args = params.get("args")
         checked["args"] = [_check_argument(at, value) for at, value in enumerate(_check_list(args))]
@@ -144,6 +146,25 @@ class CommandReader:
 
 
 _NOTHING: Mapping[str, str] = {}
+
+
+def not_listed(command: str) -> str:
+    """Why a worker without that entry cannot run a step of this app, and what to do; for its owner and the artist."""
+    return (
+        f"its setting `command.allow` has no entry {command[:80]!r}: let its owner {_listing(command[:80])}, "
+        "or name an entry that `peerfarm apps` shows there"
+    )
+
+
+def _listing(name: str) -> str:
+    return f"put `command: {{allow: {{{name}: /PATH/TO/PROGRAM}}}}` into peerfarm.yaml and start that node again"
+
+
+def _name_of(command: str) -> str:
+    """The entry's name that somebody who wrote a path, or a whole command line, may have meant."""
+    words = command.replace("\\", "/").split()
+    last = words[0].rpartition("/")[2] if words else ""
+    return last if _NAME.fullmatch(last) else "NAME"
 
 
 def _check_list(args: object) -> list[object]:

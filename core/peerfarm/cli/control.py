@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from peerfarm.cli import text
+from peerfarm.cli.arguments import whole_number
 from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.jobs import add_job_argument
 from peerfarm.cli.place import local_file
@@ -56,7 +57,7 @@ def run_retry(args: argparse.Namespace, screen: Screen) -> int:
 def add_priority(parser: argparse.ArgumentParser) -> None:
     """Options of `peerfarm priority`."""
     add_job_argument(parser)
-    parser.add_argument("priority", metavar="N", type=int, help="0 to 100, higher is rendered first")
+    parser.add_argument("priority", metavar="N", type=whole_number, help="0 to 100, higher is rendered first")
 
 
 def run_priority(args: argparse.Namespace, screen: Screen) -> int:

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from peerfarm.cli import text
+from peerfarm.cli.arguments import seconds, whole_number
 from peerfarm.cli.demo_job import PATTERN, Wish, build_job, choose_app, frame_numbers, make_scene
 from peerfarm.cli.demo_nodes import NAMES, SERVER, Farm, FarmNode, listed
 from peerfarm.cli.demo_report import Report, make_report, tell
@@ -36,9 +37,15 @@ DEFAULT_OUTPUT = "peerfarm-demo"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `peerfarm demo`."""
     add = parser.add_argument
-    add("--nodes", type=int, default=3, metavar="N", help=f"rendering nodes, 1 to {len(NAMES)}; 3 when left out")
+    add(
+        "--nodes",
+        type=whole_number,
+        default=3,
+        metavar="N",
+        help=f"rendering nodes, 1 to {len(NAMES)}; 3 when left out",
+    )
     add("--frames", default="1-24", metavar="LIST", help="1-24 when left out")
-    add("--chunk", type=int, default=2, metavar="N", help="frames that one task renders; 2 when left out")
+    add("--chunk", type=whole_number, default=2, metavar="N", help="frames that one task renders; 2 when left out")
     add("--app", choices=("blender", "ocean"), help="Blender when it is found, else the built-in renderer ocean")
     add("--scene", metavar="FILE", help="a .blend file of yours; else a sea that the demo makes")
     add(
@@ -49,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "or a server through which the others joined",
     )
     add("--output", metavar="DIR", help=f"where the frames go; ./{DEFAULT_OUTPUT} when left out")
-    add("--timeout", type=float, default=900.0, metavar="S", help="give up after so many seconds of rendering")
+    add("--timeout", type=seconds, default=900.0, metavar="S", help="give up after so many seconds of rendering")
     add("--keep", action="store_true", help="keep the nodes' directories, with their logs")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from peerfarm.cli.arguments import WrongUsage
 from peerfarm.errors import NoAnswer, NotRunning, PeerfarmError
 
 
@@ -27,6 +28,8 @@ class ExitCode(IntEnum):
 
 def exit_code_of(error: PeerfarmError) -> ExitCode:
     """The exit code for an error that ends the command."""
+    if isinstance(error, WrongUsage):
+        return ExitCode.USAGE
     if isinstance(error, NotRunning):
         return ExitCode.NOT_RUNNING
     if isinstance(error, NoAnswer):

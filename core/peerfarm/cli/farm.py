@@ -1,20 +1,15 @@
-"""Commands about the farm as a whole: status, nodes, init, invite, join, remove, apps, config."""
+"""Commands that show the farm and this node: status, nodes, apps, config."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from peerfarm.cli import text
 from peerfarm.cli.exitcode import ExitCode
-from peerfarm.cli.place import absolute, local_file
+from peerfarm.cli.place import local_file
 from peerfarm.cli.screen import Screen
-from peerfarm.errors import PeerfarmError
 from peerfarm.gateway.client import LocalClient
-
-JOIN_LIMIT_S = 60.0
-"""Joining dials another machine and waits until the farm's state has come."""
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
@@ -101,82 +96,6 @@ def _task_words(task: dict[str, Any]) -> str:
     return f"{task['job']}{frames} {text.percent(task['progress'])}"
 
 
-def add_init(parser: argparse.ArgumentParser) -> None:
-    """Options of `peerfarm init`."""
-    parser.add_argument("name", metavar="NAME", help="what people call the farm")
-    _add_root(parser)
-
-
-def run_init(args: argparse.Namespace, screen: Screen) -> int:
-    """Create a farm; starts the node first where it is not running."""
-    _make_root(args)
-    _start_first(screen)
-    answer = _ask("init", {"name": args.name, **_root(args)})
-    if screen.is_json:
-        screen.data(answer)
-        return ExitCode.OK
-    farm = answer["farm"]
-    screen.line(f"created the farm {text.clean(farm['name'])} ({farm['id']}); this machine is its first member")
-    screen.note("`peerfarm invite` prints what another machine needs to join.")
-    _say_roots(args, screen)
-    return ExitCode.OK
-
-
-def add_invite(parser: argparse.ArgumentParser) -> None:
-    """Options of `peerfarm invite`: none of its own."""
-    del parser
-
-
-def run_invite(_: argparse.Namespace, screen: Screen) -> int:
-    """Print a join string, alone on stdout so that it can be piped."""
-    answer = _ask("invite")
-    if screen.is_json:
-        screen.data(answer)
-        return ExitCode.OK
-    screen.line(answer["join"])
-    lasts = text.duration(answer["expires_s"])
-    screen.note(
-        f"On the other machine: `peerfarm join` and this string, within {lasts}. It works once; keep it secret."
-    )
-    return ExitCode.OK
-
-
-def add_join(parser: argparse.ArgumentParser) -> None:
-    """Options of `peerfarm join`."""
-    parser.add_argument("join", metavar="STRING", help="what `peerfarm invite` printed on a member's machine")
-    _add_root(parser)
-
-
-def run_join(args: argparse.Namespace, screen: Screen) -> int:
-    """Join a farm; starts the node first where it is not running."""
-    _check_root(args)
-    _start_first(screen)
-    answer = _ask("join", {"join": args.join, **_root(args)}, JOIN_LIMIT_S)
-    if screen.is_json:
-        screen.data(answer)
-        return ExitCode.OK
-    farm = answer["farm"]
-    name = farm["name"] if isinstance(farm, dict) else farm
-    screen.line(f"joined the farm {text.clean(name)}; it has {text.count(answer['members'], 'member')}")
-    _say_roots(args, screen)
-    return ExitCode.OK
-
-
-def add_remove(parser: argparse.ArgumentParser) -> None:
-    """Options of `peerfarm remove`."""
-    parser.add_argument("node", metavar="NODE", help="name or id of the node; its key can never join again")
-
-
-def run_remove(args: argparse.Namespace, screen: Screen) -> int:
-    """Remove a member from the farm."""
-    answer = _ask("remove", {"node": args.node})
-    if screen.is_json:
-        screen.data(answer)
-    else:
-        screen.line(f"removed {text.clean(answer['node'])} from the farm")
-    return ExitCode.OK
-
-
 def add_apps(parser: argparse.ArgumentParser) -> None:
     """Options of `peerfarm apps`: none of its own."""
     del parser
@@ -193,6 +112,8 @@ def run_apps(_: argparse.Namespace, screen: Screen) -> int:
         for app in answer["apps"]
     ]
     screen.table(("APP", "VERSION", "TAGS", "EXECUTABLE"), rows)
+    if not answer["apps"]:
+        screen.note("Nothing was found so far. A node that has just started looks for a few seconds: ask again.")
     for problem in answer["problems"]:
         screen.note(f"problem: {text.clean(problem)}")
     return ExitCode.OK
@@ -218,49 +139,6 @@ def run_config(_: argparse.Namespace, screen: Screen) -> int:
     return ExitCode.OK
 
 
-def _ask(method: str, params: dict[str, Any] | None = None, timeout_s: float = 10.0) -> dict[str, Any]:
-    with LocalClient(local_file(), timeout_s) as client:
-        return client.call(method, **(params or {}))
-
-
-def _start_first(screen: Screen) -> None:
-    from peerfarm.cli.lifecycle import ensure_node  # noqa: PLC0415 - `status` needs no process
-
-    hello, is_new = ensure_node()
-    if is_new:
-        screen.note(f"started the node {text.clean(hello['name'])}")
-
-
-def _add_root(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        default="",
-        help="a directory where jobs from other members may read scenes and write frames on this machine",
-    )
-
-
-def _make_root(args: argparse.Namespace) -> None:
-    """The farm's first machine may make the directory; on the others it must be the same one, so they do not."""
-    if args.root:
-        try:
-            Path(args.root).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PeerfarmError(f"{args.root} cannot be made: {error.strerror}", "Choose another --root.") from error
-
-
-def _check_root(args: argparse.Namespace) -> None:
-    if args.root and not Path(args.root).is_dir():
-        raise PeerfarmError(
-            f"there is no directory {args.root} on this machine",
-            "It must be the storage that the farm's machines share: mount it, then join.",
-        )
-
-
-def _root(args: argparse.Namespace) -> dict[str, str]:
-    return {"root": absolute(args.root)} if args.root else {}
-
-
-def _say_roots(args: argparse.Namespace, screen: Screen) -> None:
-    if not args.root:
-        screen.note("This machine renders nothing outside `roots`; list your projects' directories in peerfarm.yaml.")
+def _ask(method: str) -> dict[str, Any]:
+    with LocalClient(local_file()) as client:
+        return client.call(method)

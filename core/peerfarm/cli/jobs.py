@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from peerfarm.cli import text
+from peerfarm.cli.arguments import seconds
 from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.place import local_file
 from peerfarm.cli.screen import Screen
@@ -57,7 +60,7 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     """Options of `peerfarm job`."""
     add_job_argument(parser)
     parser.add_argument("--watch", action="store_true", help="follow the job until it ends")
-    parser.add_argument("--timeout", type=float, metavar="S", help="with --watch: give up after so many seconds")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="with --watch: give up after so many seconds")
 
 
 def run_job(args: argparse.Namespace, screen: Screen) -> int:
@@ -90,7 +93,7 @@ def show_job(job: dict[str, Any], screen: Screen) -> None:
         missing = "" if job.get("is_published", job["published"]) else " (not all published yet)"
         screen.line(f"  output: {text.clean(job['output'])}{missing}")
     held = ""
-    if job["held_by"] is not None:
+    if job["held_by"] is not None and job["held_of"]:
         held = f", held by {job['held_by']} of {text.count(job['held_of'], 'other')}"
     pool = f", pool {text.clean(job['pool'])}" if job["pool"] else ""
     since = text.local_time(job["submitted_ms"])
@@ -112,12 +115,20 @@ def show_job(job: dict[str, Any], screen: Screen) -> None:
 
 def _row(task: dict[str, Any]) -> tuple[object, ...]:
     worker = task["worker"] or "-"
-    attempts = "; ".join(_attempt_words(attempt) for attempt in task["attempts"])
+    attempts = "; ".join(_attempts_words(task["attempts"]))
     return task["task"], task["frames"] or "-", task["status"], text.percent(task["progress"]), worker, attempts or "-"
 
 
-def _attempt_words(attempt: dict[str, Any]) -> str:
-    words = f"{attempt['number']} {attempt['outcome']} on {attempt['worker']}"
+def _attempts_words(attempts: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A sentence for each attempt; one for several in a row that ended in the same way."""
+    for told, group in groupby(attempts, _how_it_ended):
+        numbers = [attempt["number"] for attempt in group]
+        span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+        yield f"{span} {told}"
+
+
+def _how_it_ended(attempt: dict[str, Any]) -> str:
+    words = f"{attempt['outcome']} on {attempt['worker']}"
     if attempt["outcome"] == "rendered" and attempt["render_s"]:
         return f"{words} in {text.duration(attempt['render_s'])}"
     reason = attempt["message"] or attempt["reason"]

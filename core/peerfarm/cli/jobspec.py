@@ -12,6 +12,8 @@ from peerfarm.errors import RequestRefused
 
 SCENE_APPS = {".blend": "blender"}
 """File name extension -> the app that opens it."""
+_FRAME_APPS = frozenset({"blender", "ocean"})
+"""They do nothing but write frames; a command may have neither frames nor an output."""
 JOB_FILES = (".yaml", ".yml", ".json")
 
 _PATTERN = re.compile(r"#|%0?\d*d|\$F\d?")
@@ -109,6 +111,10 @@ def build_job(wish: Wish, scene: Mapping[str, Any] | None) -> dict[str, Any]:
         raise RequestRefused(
             "the scene names no output directory", "Say where the frames belong, e.g. --output /projects/shot/frames."
         )
+    frames = wish.frames or _scene_frames(said)
+    if wish.app in _FRAME_APPS and not (frames and directory):
+        missing = "directory for its frames" if frames else "frames"
+        raise RequestRefused(f"the app {wish.app} was given no {missing}", "E.g. --frames 1-24 --output /projects/sea.")
     pattern = pattern or said.get("output_pattern", "")
     if directory and not pattern:
         pattern = f"{stem}_####.png"
@@ -117,7 +123,7 @@ def build_job(wish: Wish, scene: Mapping[str, Any] | None) -> dict[str, Any]:
         "name": "render",
         "app": wish.app,
         "params": params,
-        "frames": wish.frames or _scene_frames(said),
+        "frames": frames,
         "chunk": wish.chunk,
         "output": {"dir": directory, "pattern": pattern} if directory else None,
         "tries": wish.tries,

@@ -6,12 +6,21 @@ import argparse
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from peerfarm.cli import text
+from peerfarm.cli.arguments import seconds
 from peerfarm.cli.exitcode import ExitCode
+from peerfarm.cli.membership import (
+    JOIN_VARIABLE,
+    join_with,
+    joined_words,
+    note_missing_roots,
+    take_join_string,
+)
 from peerfarm.cli.place import absolute, local_file
 from peerfarm.cli.screen import Screen
 from peerfarm.config.settings import Home, Settings
@@ -31,23 +40,53 @@ def add_start(parser: argparse.ArgumentParser) -> None:
 
 
 def run_start(args: argparse.Namespace, screen: Screen) -> int:
-    """Start the node, in this process or as one of its own."""
+    """Start the node, in this process or as one of its own; let it join where the environment says so."""
+    string = take_join_string()
     if args.foreground:
+        if string:
+            threading.Thread(target=_join_soon, args=(string, screen), name="peerfarm-join", daemon=True).start()
         return _run_node()
     hello, is_new = ensure_node()
-    if screen.is_json:
-        screen.data({**hello, "started": is_new})
-    else:
+    if not screen.is_json:
         words = "started" if is_new else "is running already"
         screen.line(f"{text.clean(hello['name'])} {words} ({hello['node']})")
-    if not hello.get("farm"):
+    joined = join_with(string) if string and not hello.get("farm") else None
+    if screen.is_json:
+        screen.data({**hello, **(joined or {}), "started": is_new})
+    elif joined:
+        screen.line(joined_words(joined))
+        note_missing_roots(screen)
+    elif not hello.get("farm"):
         screen.note("It belongs to no farm yet: `peerfarm init NAME` creates one, `peerfarm join STRING` joins one.")
     return ExitCode.OK
 
 
+def _join_soon(string: str, screen: Screen) -> None:
+    """Beside a node that starts in this process: once it answers, let it join unless it has a farm."""
+    deadline_s = time.monotonic() + START_LIMIT_S
+    while True:
+        try:
+            with LocalClient(local_file(), timeout_s=5.0) as client:
+                has_farm = bool(client.hello.get("farm"))
+            if not has_farm:
+                screen.note(joined_words(join_with(string)))
+        except NotRunning as error:
+            if time.monotonic() > deadline_s:
+                screen.error(error)
+                return
+        except PeerfarmError as error:
+            screen.error(error)
+            return
+        else:
+            return
+        time.sleep(_LOOK_EVERY_S)
+
+
 def add_stop(parser: argparse.ArgumentParser) -> None:
     """Options of `peerfarm stop`."""
-    parser.add_argument("--timeout", type=float, default=STOP_LIMIT_S, metavar="S", help="seconds to wait for its end")
+    parser.add_argument(
+        "--timeout", type=seconds, default=STOP_LIMIT_S, metavar="S", help="seconds to wait for its end"
+    )
 
 
 def run_stop(args: argparse.Namespace, screen: Screen) -> int:
@@ -102,7 +141,7 @@ def _settings() -> tuple[Home, Settings]:
 def _start_node() -> dict[str, Any]:
     home, _ = _settings()  # so that a mistake in the settings is told here, not in a log
     output = home.logs / "start.log"
-    environ = dict(os.environ)
+    environ = {name: value for name, value in os.environ.items() if name != JOIN_VARIABLE}
     if environ.get("PEERFARM_HOME"):
         environ["PEERFARM_HOME"] = absolute(environ["PEERFARM_HOME"])  # the node starts in another directory
     try:
@@ -119,7 +158,11 @@ def _start_node() -> dict[str, Any]:
                 creationflags=_DETACHED,
             )
     except OSError as error:
-        raise PeerfarmError(f"the node cannot be started: {error}", f"Is {home.logs} writable?") from error
+        place = error.filename or home.logs
+        message = f"the node cannot be started, for {place} cannot be written: {error.strerror or error}"
+        raise PeerfarmError(
+            message, "Make it writable, or set PEERFARM_HOME (--home) to a directory that is."
+        ) from error
     hello = await_hello(child, output)
     child.returncode = 0  # meant to outlive this process: Python need not warn that nobody waits for its end
     return hello

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from peerfarm.cli import text
+from peerfarm.cli.arguments import whole_number
 from peerfarm.cli.control import step_of
 from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.jobs import add_job_argument
@@ -21,9 +22,11 @@ LOOK_EVERY_S = 1.0
 def add_log(parser: argparse.ArgumentParser) -> None:
     """Options of `peerfarm log`."""
     add_job_argument(parser)
-    parser.add_argument("task", metavar="TASK", nargs="?", type=int, help="a task's number; else the latest attempt's")
+    parser.add_argument(
+        "task", metavar="TASK", nargs="?", type=whole_number, help="a task's number; else the latest attempt's"
+    )
     parser.add_argument("--step", metavar="STEP", help="the step that the task belongs to, by name or number")
-    parser.add_argument("--attempt", metavar="N", type=int, help="the attempt's number; else the latest")
+    parser.add_argument("--attempt", metavar="N", type=whole_number, help="the attempt's number; else the latest")
     parser.add_argument("--follow", action="store_true", help="go on printing until the attempt ends")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from peerfarm import __version__
+from peerfarm.cli.arguments import WrongUsage, in_words, unknown_command, unknown_words
 from peerfarm.cli.exitcode import ExitCode, exit_code_of
 from peerfarm.cli.place import absolute
 from peerfarm.cli.screen import Screen
@@ -25,11 +26,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "start": ("lifecycle", "start this machine's node"),
     "stop": ("lifecycle", "stop this machine's node; its running tasks go back to the farm"),
     "status": ("farm", "what this node and its farm are doing"),
-    "init": ("farm", "create a farm with this machine as its first member"),
-    "invite": ("farm", "print the string with which another machine joins"),
-    "join": ("farm", "join a farm with the string from `peerfarm invite`"),
+    "init": ("membership", "create a farm with this machine as its first member"),
+    "invite": ("membership", "print the string with which another machine joins"),
+    "join": ("membership", "join a farm with the string from `peerfarm invite`"),
     "nodes": ("farm", "list the farm's nodes"),
-    "remove": ("farm", "remove a node from the farm for ever"),
+    "remove": ("membership", "remove a node from the farm for ever"),
     "submit": ("submit", "send a scene or a job file to the farm"),
     "jobs": ("jobs", "list jobs"),
     "job": ("jobs", "show one job and its tasks"),
@@ -51,21 +52,21 @@ _EPILOG = """exit codes:
   0 done   1 refused or failed   2 wrong usage   3 the node is not running
   4 the job failed or was cancelled (submit --wait, job --watch)   5 timed out   130 interrupted
 
-PEERFARM_HOME moves everything a node keeps to one directory; NO_COLOR turns colours off."""
+PEERFARM_HOME moves everything a node keeps to one directory; PEERFARM_JOIN holds the join string for `join` and
+`start`; NO_COLOR turns colours off."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; answers its exit code (see `ExitCode`)."""
     arguments = _join_negative_frames(list(sys.argv[1:] if argv is None else argv))
+    screen = Screen(is_json="--json" in arguments)
     try:
         args, run = _parse(arguments)
-    except SystemExit as error:  # argparse has said what is wrong, or printed the help
-        return error.code if isinstance(error.code, int) else ExitCode.USAGE
-    if args.home:
-        os.environ["PEERFARM_HOME"] = absolute(args.home)
-    screen = Screen(is_json=args.json)
-    try:
+        if args.home:
+            os.environ["PEERFARM_HOME"] = absolute(args.home)
         return run(args, screen)
+    except SystemExit:  # argparse has printed the help or the version
+        return ExitCode.OK
     except PeerfarmError as error:
         screen.error(error)
         return exit_code_of(error)
@@ -79,15 +80,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Its errors point to the help of the command."""
+    """Its errors are ours, and point to the help of the command."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(ExitCode.USAGE, f"peerfarm: {message}\n  See `{self.prog} --help`.\n")
+        raise WrongUsage(in_words(message), f"See `{self.prog} --help`.")
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Run]:
     before = ["", *arguments]
     chosen = next((word for word, last in zip(arguments, before, strict=False) if _is_command(word, last)), "")
+    if chosen and chosen not in COMMANDS:
+        raise _with_help(unknown_command(chosen, COMMANDS), "peerfarm")
     parser = _Parser(
         prog="peerfarm",
         description="A render farm without a server: every node takes jobs, gives out work and renders.",
@@ -99,15 +102,24 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Run]:
     _add_common(parser, is_top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     run: Run | None = None
+    options: list[str] = []
     for name, (_, purpose) in COMMANDS.items():
         purpose_sentence = f"{purpose[0].upper()}{purpose[1:]}."
         command = commands.add_parser(name, help=purpose, description=purpose_sentence, allow_abbrev=False)
         if name == chosen:
             run = _add_command(name, command)
         _add_common(command)
-    args = parser.parse_args(arguments)
+        if name == chosen:
+            options = list(command._option_string_actions)  # noqa: SLF001 - argparse has no public way to ask
+    args, rest = parser.parse_known_args(arguments)
+    if rest:
+        raise _with_help(unknown_words(rest, options), f"peerfarm {chosen}")
     assert run is not None, "argparse accepts only commands of the table, and the chosen one is its first word"
     return args, run
+
+
+def _with_help(error: WrongUsage, program: str) -> WrongUsage:
+    return WrongUsage(str(error), f"{error.hint} See `{program} --help`.".strip())
 
 
 def _is_command(word: str, last: str) -> bool:

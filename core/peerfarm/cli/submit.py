@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
+import os
 from typing import Any
 
 from peerfarm.cli import text
+from peerfarm.cli.arguments import file_fault, read_plain, seconds, whole_number
 from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.jobspec import SCENE_APPS, Wish, app_of_scene, build_job, is_job_file, parse_params
 from peerfarm.cli.place import absolute, local_file
@@ -31,13 +32,13 @@ def add_submit(parser: argparse.ArgumentParser) -> None:
     add("file", metavar="FILE", nargs="?", help="a scene (.blend) or a job file (.yaml, .json); none with --app ocean")
     add("--app", metavar="APP", help="the application; else known by the scene's extension")
     add("--frames", metavar="LIST", help="e.g. 1-60 or 1-100x5,200; else as the scene says")
-    add("--chunk", metavar="N", type=int, help="frames that one task renders")
+    add("--chunk", metavar="N", type=whole_number, help="frames that one task renders")
     add("--output", metavar="DIR", help="directory of the frames, with or without a name such as shot_####.png")
     add("--name", metavar="NAME", help="name of the job; else the scene's")
-    add("--priority", metavar="N", type=int, help="0 to 100, higher is rendered first; 50 when left out")
+    add("--priority", metavar="N", type=whole_number, help="0 to 100, higher is rendered first; 50 when left out")
     add("--pool", metavar="POOL", help="only workers of this pool")
     add("--worker", metavar="NAME", nargs="+", action="extend", help="only these workers, by name or id")
-    add("--tries", metavar="N", type=int, help="attempts before a task has failed for good")
+    add("--tries", metavar="N", type=whole_number, help="attempts before a task has failed for good")
     add("--time-limit", metavar="TIME", type=_limit, help="longest run of one attempt: seconds, or 90s, 5m, 1h30m")
     add("--stall-limit", metavar="TIME", type=_limit, help="longest silence of one attempt, written likewise")
     versions = parser.add_mutually_exclusive_group()
@@ -46,7 +47,7 @@ def add_submit(parser: argparse.ArgumentParser) -> None:
     add("--param", metavar="KEY=VALUE", action="append", help="a parameter of the application; may be repeated")
     add("--paused", action="store_true", default=None, help="submit without starting; `peerfarm resume` starts it")
     add("--wait", action="store_true", help="wait until the frames are there; the exit code tells the outcome")
-    add("--timeout", metavar="S", type=float, help="with --wait: give up waiting after so many seconds")
+    add("--timeout", metavar="S", type=seconds, help="with --wait: give up waiting after so many seconds")
 
 
 def run_submit(args: argparse.Namespace, screen: Screen) -> int:
@@ -94,11 +95,14 @@ def _inspected_job(client: LocalClient, wish: Wish, screen: Screen) -> dict[str,
 
 def _wish(args: argparse.Namespace) -> Wish:
     scene = absolute(args.file) if args.file else ""
+    if scene and (fault := file_fault(scene)):
+        raise RequestRefused(f"{args.file} {fault}", "Give a scene or a job file.")
     app = args.app or app_of_scene(scene)
     if not app:
         known = ", ".join(SCENE_APPS)
         if scene:
-            message = f"no application is known for {args.file!r}"
+            missing = "" if os.path.lexists(scene) else ", and there is no such file"
+            message = f"no application is known for {args.file!r}{missing}"
             raise RequestRefused(message, f"Give a scene ({known}), a job file (.yaml, .json), or say --app.")
         raise RequestRefused(
             "there is nothing to submit", f"Give a scene ({known}) or a job file before the options, or --app ocean."
@@ -137,14 +141,15 @@ def _job_file(args: argparse.Namespace) -> dict[str, Any]:
     if given:
         option = f"--{given[0].replace('_', '-')}"
         raise RequestRefused(f"{option} does not go with a job file", f"Write it into {args.file} instead.")
-    path = Path(absolute(args.file))
+    path = absolute(args.file)
+    if fault := file_fault(path):
+        raise RequestRefused(f"the job file {args.file} {fault}", "Give a plain file of YAML or JSON.")
     try:
-        with path.open("rb") as file:
-            content = file.read(JOB_FILE_LIMIT + 1)
+        content = read_plain(path, JOB_FILE_LIMIT + 1)
         if len(content) > JOB_FILE_LIMIT:
             message = f"the job file {args.file} is larger than {JOB_FILE_LIMIT} bytes"
             raise RequestRefused(message, "Split the job, or write frames as ranges.")
-        return {"text": content.decode("utf-8-sig"), "source": path.name}
+        return {"text": content.decode("utf-8-sig"), "source": os.path.basename(path)}  # noqa: PTH119 - the path is text, as in `place`
     except OSError as error:
         message = f"the job file {args.file} cannot be read: {error.strerror or error}"
         raise RequestRefused(message, "Check its name and its permissions.") from error

@@ -49,6 +49,7 @@ MESH_TICK_EARLY_S = 0.5
 """A turn that happens anyway ticks the mesh so much earlier: an idle node then wakes up less often."""
 LOAD_EVERY_S = 5.0
 CHECKPOINT_EVERY_S = 60.0
+TIDY_EVERY_S = 86_400.0
 GOODBYE_S = 0.5
 LAST_WORDS_S = 0.5
 """Between a member's removal and the end of its links: time for it to be told."""
@@ -98,6 +99,8 @@ class Loop:
         self._poller = zmq.Poller()
         self._next_mesh_s = self._next_load_s = self._next_checkpoint_s = 0.0
         self._next_tick_s = 0.0
+        self._runner = runner
+        self._next_tidy_s = 0.0
         self._goodbye_s: float | None = None
         self.is_stop_asked = False
 
@@ -128,6 +131,15 @@ class Loop:
         self._gateway.flush()
         # The earliest wish stands: turns in quick succession must not put a tick off.
         self._next_tick_s = min(self._next_tick_s, self._node.next_s(time.monotonic()))
+
+    def _look_after_store(self) -> None:
+        try:
+            self._store.checkpoint()
+            told = self._store.look_after()
+        except StoreError as error:
+            told = f"{error}. {error.hint}"
+        if told:
+            self._node.core.alarm(told)
 
     def _soon(self, event: Any) -> None:
         self._pending.append(event)
@@ -172,7 +184,10 @@ class Loop:
             handle(inputs.Load(load_percent(self._node.core.settings.cores)), now_s)
         if now_s >= self._next_checkpoint_s:
             self._next_checkpoint_s = now_s + CHECKPOINT_EVERY_S
-            self._store.checkpoint()
+            self._look_after_store()
+        if now_s >= self._next_tidy_s:
+            self._next_tidy_s = now_s + TIDY_EVERY_S
+            self._runner.tidy()
         if now_s >= min(self._next_tick_s, self._node.presence.next_s):
             self._next_tick_s = math.inf
             handle(inputs.Tick(), now_s)

@@ -68,7 +68,6 @@ def run(settings: Settings, home: Home) -> int:
         runner.clean_leftovers()
         if settings.render:
             runner.discover()
-        runner.prune(settings.keep_logs_days)
         gateway = Gateway(home.local, version=__version__)
         loop = Loop(
             node,

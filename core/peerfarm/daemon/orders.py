@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from peerfarm.apps.command import CommandApp, not_listed
 from peerfarm.apps.registry import APPS
 from peerfarm.model.render import AttemptFailed, Capability, FailReason, RenderTask
 from peerfarm.node import inputs
@@ -57,8 +58,10 @@ class RunnerOrders:
         """Start an attempt; without a renderer for it, it fails with a sentence."""
         capability = self._capability_for(task)
         if capability is None:
-            wanted = f"{task.app} {task.version}".rstrip()
-            message = f"{wanted} was not found on {self._name}"
+            if task.app == CommandApp.name:
+                message = f"{self._name} may not run it: {not_listed(str(task.params.get('command', '')))}"
+            else:
+                message = f"{task.app} {task.version}".rstrip() + f" was not found on {self._name}"
             self._say(AttemptFailed(task.attempt, FailReason.APP_NOT_FOUND, message))
         else:
             self._runner.start(slot, task, capability)

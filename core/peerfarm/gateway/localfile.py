@@ -61,11 +61,14 @@ def read_local_file(path: Path) -> LocalFile:
         PeerfarmError: Others may read or own the file, or it is damaged; its content must not be trusted.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_unwaiting) as file:
             _check_private(path, os.fstat(file.fileno()))
             text = file.read(_SIZE_LIMIT)
     except FileNotFoundError:
         raise NotRunning("peerfarm is not running", START_HINT) from None
+    except NotADirectoryError as error:
+        message = f"{path.parent} is no directory, so no node can keep its files there"
+        raise PeerfarmError(message, "Set PEERFARM_HOME (--home) to a directory.") from error
     except OSError as error:
         message = f"the local socket's file {path} cannot be read: {error.strerror or error}"
         raise PeerfarmError(message, "Run the command as the user who runs the node.") from error
@@ -87,6 +90,10 @@ def remove_local_file(path: Path, token: str) -> None:
     with contextlib.suppress(OSError, PeerfarmError):
         if read_local_file(path).token == token:
             path.unlink()
+
+
+def _open_unwaiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe of that name must not hold up every command
 
 
 def _check_private(path: Path, found: os.stat_result) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from peerfarm.errors import RequestRefused
-from peerfarm.model.ids import ActionId, FarmId, LogId, NodeId
+from peerfarm.model.ids import LOG_ID_LENGTH, ActionId, FarmId, LogId, NodeId, id_from_bytes
 from peerfarm.node.effects import Effects
 from peerfarm.node.inputs import Identity
 from peerfarm.policy.liveness import AttentiveClock
@@ -17,6 +18,10 @@ from peerfarm.state.farm import EMPTY_FARM, Farm
 from peerfarm.state.logbook import NO_CHAIN, LogBook, LogKey, Position, Vector
 from peerfarm.state.reduce import reduce
 from peerfarm.state.selectors import latest_lamport, live_members
+
+MAX_LEAP = 1 << 32
+"""How far one action moves this node's own time, so that nobody can use up the time that is left with one action. As
+many actions as a busy farm makes in years: an honest one never gets near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Core:
         self.lamport = 0
         self.own_log: LogId | None = None
         """None until the first own action of this start decides it."""
+        self._given_up: set[LogId] = set()
+        """Own logs that somebody else writes too."""
         self.disk_error = ""
         self.not_durable: Mapping[LogKey, int] = {}
         """While the disk refuses: per log the first seq that is applied but not on disk."""
@@ -112,9 +119,9 @@ class Core:
         farm = farm or self.farm_id
         if farm is None:
             raise RequestRefused("this node belongs to no farm", "use `peerfarm init NAME` or `peerfarm join STRING`")
-        if self.own_log is None:
-            self.own_log = self.choose_log()
-            self.effects.facts["own_log"] = self.own_log.encode()
+        if self.own_log is None or not self._can_write(self.own_log):
+            self._open_log(self.choose_log())
+        assert self.own_log is not None
         self.lamport = min(self.lamport + 1, MAX_LAMPORT - 1)
         action_id = (self.node, self.own_log, self.book.seq_of((self.node, self.own_log)) + 1)
         raw = encode_action(farm, action_id, self.lamport, self.wall_ms(), body)
@@ -126,8 +133,30 @@ class Core:
         self._apply(action)
         return action_id
 
+    def _can_write(self, log: LogId) -> bool:
+        """Whether an action of that log can be this node's next: the log has one author, no gap and no end."""
+        key = (self.node, log)
+        is_ours = log not in self._given_up and key not in self.book.quarantined and not self.book.has_gap(key)
+        return is_ours and self.book.seq_of(key) < MAX_LAMPORT - 1
+
+    def _open_log(self, log: LogId) -> None:
+        """Write that log from now on; where that cannot be, one that is named after this start's own."""
+        number = 0
+        while not self._can_write(log):
+            number += 1
+            digest = hashlib.sha256(f"{self.identity.log} {number}".encode()).digest()
+            log = LogId(id_from_bytes(digest, LOG_ID_LENGTH))
+        self.own_log = log
+        self.effects.facts["own_log"] = log.encode()
+
     def accept(self, action: Action) -> int:
         """Take in a peer's action; how many actions became part of the state by it."""
+        if (action.node, action.log) == (self.node, self.own_log) and self.book.seq_of(action.id[:2]) < action.seq:
+            self._given_up.add(action.log)
+            self.alarm(
+                f"somebody else writes this node's log {action.log}, and it goes on in another: was its home copied to "
+                "another machine? Stop one of the two, and let the other machine join with a home of its own"
+            )
         ready = self.book.offer(action)
         self.take_in(ready)
         return len(ready)
@@ -142,18 +171,22 @@ class Core:
     def replay(self, raw: bytes) -> None:
         """Take in an action of the own store at start."""
         for entry in self.book.offer(decode_action(raw)):
-            self.lamport = max(self.lamport, entry.lamport)
+            self._follow(entry.lamport)
             self.farm = reduce(self.farm, entry)
 
     def refresh(self, farm: Farm) -> None:
         """Put a farm in place that was joined from parts; everything derived from it is made anew."""
         self.farm = farm
-        self.lamport = max(self.lamport, latest_lamport(farm))
+        self._follow(latest_lamport(farm))
         for refresher in self.refreshers:
             refresher()
 
+    def _follow(self, lamport: int) -> None:
+        """Write later than what was seen, from now on."""
+        self.lamport = max(self.lamport, min(lamport, self.lamport + MAX_LEAP))
+
     def _apply(self, action: Action) -> None:
-        self.lamport = max(self.lamport, action.lamport)
+        self._follow(action.lamport)
         before = self.farm
         self.farm = reduce(before, action)
         if self.farm is before:

@@ -1,7 +1,8 @@
-"""The dispatcher's side of leases: who asked, whether granting is safe, which task to whom, what lapsed."""
+"""The dispatcher's side of leases: whose job it is, who asked, whether granting is safe, which task to whom."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from peerfarm.model.ids import ActionId, JobId, NodeId
@@ -9,25 +10,18 @@ from peerfarm.model.job import JobSpec
 from peerfarm.node.core import Core
 from peerfarm.node.fitness import unfit_reason
 from peerfarm.node.jobindex import JobIndex
+from peerfarm.node.leases import OpenLeases
 from peerfarm.node.presence import Peer, Presence
 from peerfarm.node.replication import Replication
 from peerfarm.policy.dispatcher import dispatcher_of
 from peerfarm.policy.eligible import left_off
-from peerfarm.policy.leases import LOST_S, STALL_MARGIN_S, choose_task
-from peerfarm.policy.liveness import PeerState, counts_as_alive
-from peerfarm.protocol.messages import LeaseAsk, LeaseRefused, LeaseWithdrawn
-from peerfarm.state.actions import Action, MemberAdded, MemberRemoved, TaskLeased, TaskRequeued
-from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, get_job, get_record
+from peerfarm.policy.leases import choose_task
+from peerfarm.policy.liveness import PeerState
+from peerfarm.protocol.messages import About, LeaseAsk, LeaseRefused, LeaseWithdrawn
+from peerfarm.state.actions import Action, JobSubmitted, MemberAdded, MemberRemoved, TaskLeased
+from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, Member, get_job, get_record
 from peerfarm.state.join import generation_of
-from peerfarm.state.selectors import (
-    OpenLease,
-    failures_by_worker,
-    live_members,
-    open_leases,
-    register,
-    spec_of,
-    submitter_of,
-)
+from peerfarm.state.selectors import OpenLease, failures_by_worker, live_members, register, spec_of, submitter_of
 
 AGAIN_MS = 1000
 """A refused worker asks again after this, unless an action wakes it before."""
@@ -54,15 +48,17 @@ class Dispatch:
         self._index = index
         self._parked: list[Ask] = []
         """Asks that wait until this node has compared with everybody."""
-        self.open: dict[JobId, dict[ActionId, OpenLease]] = {}
-        self._missing_s: dict[ActionId, float] = {}
-        """Since when a live worker does not list a lease among its running ones."""
+        self._leases = OpenLeases(core, presence)
         self._next_check_s = 0.0
         self._dispatchers: dict[JobId, NodeId | None] = {}
+        self._seen: tuple[Mapping[NodeId, Member], list[tuple[NodeId, About | None]]] = ({}, [])
+        """The members, and those that count as alive with what they are, when the dispatchers were worked out."""
+        self.view = 0
+        """Counts how often that changed: who compares it knows whether an answer about the peers may be another."""
         presence.on_gone.append(self._on_gone)
         presence.on_alive.append(self._on_alive)
-        core.observers.append(self.on_action)
-        core.refreshers.append(self.forget_dispatchers)
+        core.observers.append(self._on_action)
+        core.refreshers.append(self._look_anew)
 
     def dispatcher_of(self, job: JobId) -> NodeId | None:
         """Who gives out this job's tasks, as this node sees it; None when nobody can."""
@@ -78,16 +74,25 @@ class Dispatch:
         return self._dispatchers[job]
 
     def forget_dispatchers(self) -> None:
-        """Somebody came, went or changed: who dispatches what is worked out anew when it is asked."""
+        """Perhaps somebody came, went or changed: if so, who dispatches what is worked out anew when it is asked."""
+        members, alive = self._core.farm.members, [(peer.node, peer.about) for peer in self._presence.alive()]
+        is_other = members is not self._seen[0] or alive != self._seen[1]
+        self._seen = members, alive
+        if is_other:
+            self._look_anew()
+
+    def _look_anew(self) -> None:
         self._dispatchers.clear()
+        self.view += 1
+
+    @property
+    def open(self) -> Mapping[JobId, Mapping[ActionId, OpenLease]]:
+        """The leases that nothing has ended yet, of all jobs that have some."""
+        return self._leases.of_job
 
     def on_job_changed(self, job: JobId, state: JobState | None) -> None:
         """Keep the index of open leases up."""
-        leases = {entry.lease: entry for entry in open_leases(job, state)} if state is not None else {}
-        if leases:
-            self.open[job] = leases
-        else:
-            self.open.pop(job, None)
+        self._leases.on_job_changed(job, state)
         if state is None or state.submitted is None:
             self._dispatchers.pop(job, None)
 
@@ -200,47 +205,13 @@ class Dispatch:
             refused = [ask for ask in parked if self.take(ask) and ask.worker == self._core.node]
         if self._core.mono_s >= self._next_check_s and not self._core.disk_error:
             self._next_check_s = self._core.mono_s + 0.5
-            self.requeue_lapsed()
+            if self._core.is_member and not self._replication.not_compared():
+                self._leases.requeue_lapsed(lambda job: self.dispatcher_of(job) == self._core.node)
         return refused
 
-    def requeue_lapsed(self) -> None:
-        """Take back every lease of this node's jobs whose worker is gone or whose progress stopped."""
-        if not self._core.is_member or self._replication.not_compared():
-            return
-        members = live_members(self._core.farm)
-        for job in list(self.open):
-            if self.dispatcher_of(job) != self._core.node:
-                continue
-            state = get_job(self._core.farm, job)
-            spec = spec_of(state) if state is not None else None
-            for entry in list(self.open[job].values()):
-                reason = "removed" if entry.worker not in members else self._lapse(entry, spec)
-                if reason:
-                    self._missing_s.pop(entry.lease, None)
-                    self._core.record(TaskRequeued(job, entry.step, entry.task, entry.lease, reason))
-
-    def _lapse(self, entry: OpenLease, spec: JobSpec | None) -> str:
-        """Why the lease is over: `died`, `lost`, `stalled`, or nothing."""
-        if entry.worker == self._core.node:
-            return ""
-        peer = self._presence.peers.get(entry.worker)
-        if peer is None or not counts_as_alive(peer.state):
-            return "died" if peer is None or peer.state is PeerState.DEAD else "left"
-        if peer.boot and peer.boot != entry.boot:
-            return "died"
-        progress = peer.progress_s.get(entry.lease)
-        now_s = self._core.now_s
-        if progress is None:
-            since_s = self._missing_s.setdefault(entry.lease, now_s)
-            return "lost" if now_s - since_s >= LOST_S else ""
-        self._missing_s.pop(entry.lease, None)
-        limit_s = spec.steps[entry.step].stall_limit_s if spec is not None and entry.step < len(spec.steps) else 0.0
-        return "stalled" if limit_s and now_s - progress[1] >= limit_s + STALL_MARGIN_S else ""
-
-    def on_action(self, action: Action, _before: Farm) -> None:
-        """A lease that ended is no longer watched; another set of members has other dispatchers."""
+    def _on_action(self, action: Action, _before: Farm) -> None:
+        """Another set of members has other dispatchers; a job with two submissions may get another submitter."""
         if isinstance(action.body, (MemberAdded, MemberRemoved)):
             self.forget_dispatchers()
-        lease = getattr(action.body, "lease", None)
-        if lease is not None:
-            self._missing_s.pop(lease, None)
+        elif isinstance(action.body, JobSubmitted):
+            self._dispatchers.pop(action.body.job, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from peerfarm.apps.command import CommandApp, not_listed
 from peerfarm.apps.registry import APPS
 from peerfarm.model.job import JobSpec, Step
 from peerfarm.model.render import Capability
@@ -11,7 +12,13 @@ from peerfarm.policy import eligible
 
 def unfit_reason(worker: WorkerView, spec: JobSpec, step: Step, pool: str) -> str:
     """Why the worker cannot take this step's tasks, in words; empty when it can."""
-    return eligible.unfit_reason(worker, spec, step, pool, _suits)
+    return eligible.unfit_reason(worker, spec, step, pool, _suits, _missing)
+
+
+def _missing(step: Step) -> str:
+    if step.app == CommandApp.name:
+        return not_listed(str(step.params.get("command", "")))
+    return eligible.not_found(step)
 
 
 def _suits(told: AppTold, step: Step) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 
 from peerfarm.errors import PeerProtocolError, RequestRefused, UnknownJob
-from peerfarm.model.frames import parse_frames
+from peerfarm.model.frames import parse_frames, task_count
 from peerfarm.model.ids import JobId
 from peerfarm.model.job import JobSpec, RunWhen
 from peerfarm.node.core import Core
@@ -24,9 +25,9 @@ from peerfarm.state.actions import (
     TasksRetried,
     unpack,
 )
+from peerfarm.state.bitmaps import bits_of, range_batches
 from peerfarm.state.farm import EMPTY_STEP, JobState, all_jobs, get_job
-from peerfarm.state.join import bits_of, range_batches
-from peerfarm.state.selectors import JobStatus, full_mask, job_status, spec_of, step_bits
+from peerfarm.state.selectors import JobStatus, StepBits, full_mask, job_status, spec_of, step_bits
 
 _KEPT: dict[str, type] = {
     "name": str,
@@ -38,6 +39,7 @@ _KEPT: dict[str, type] = {
     "submitted_ms": int,
 }
 """What an archived job is still known by."""
+_COUNTED = {"tasks": {"total", *StepBits._fields}, "frames": {"total", "done"}}
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ class JobControl:
         for number in numbers:
             bits = full_mask(spec, number)
             if isinstance(tasks, str) and tasks:
-                bits &= bits_of((first, last) for first, last, _ in parse_frames(tasks))
+                bits &= bits_of(_spans(tasks, task_count(spec.steps[number])))
             chosen.append((number, bits))
         if tasks and not any(bits for _, bits in chosen):
             raise RequestRefused(f"the job has no task {tasks}", "see `peerfarm job JOB` for its tasks")
@@ -181,14 +183,29 @@ class JobControl:
         return self.views.summary(job, state) or {}
 
 
+def _spans(tasks: str, count: int) -> Iterator[tuple[int, int]]:
+    """The ranges of task indices that an expression like `0-9,20-30x2` names, up to that many tasks."""
+    for first, last, stride in parse_frames(tasks):
+        if stride == 1:
+            yield first, last
+        else:
+            start = first if first >= 0 else first % stride
+            yield from ((task, task) for task in range(start, min(last, count - 1) + 1, stride))
+
+
 def _archived_row(summary: bytes) -> dict[str, Any]:
     """A member wrote it: what is not as it should be is shown as unknown."""
     try:
         row = unpack(summary)
     except PeerProtocolError:
         row = None
-    if not isinstance(row, dict) or row.keys() != _KEPT.keys():
-        return {"name": "?", "status": "archived", "submitted_ms": 0}
-    if not all(isinstance(row[key], kind) for key, kind in _KEPT.items()):
+    if not (isinstance(row, dict) and row.keys() == _KEPT.keys() and all(map(_is_kept, row, row.values()))):
         return {"name": "?", "status": "archived", "submitted_ms": 0}
     return dict(row)
+
+
+def _is_kept(key: str, value: Any) -> bool:
+    if _KEPT[key] is dict:
+        is_right = isinstance(value, dict) and value.keys() == _COUNTED[key]
+        return is_right and all(type(count) is int for count in value.values())
+    return type(value) is _KEPT[key]

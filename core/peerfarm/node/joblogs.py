@@ -17,6 +17,7 @@ from peerfarm.node.inputs import LocalRequest, LogRead
 from peerfarm.node.params import optional, step_number
 from peerfarm.node.presence import Peer, Presence
 from peerfarm.protocol.messages import LogAsk, LogTell
+from peerfarm.state.actions import MAX_LAMPORT
 from peerfarm.state.farm import EMPTY_STEP, JobState, get_record
 
 LOG_PIECE_BYTES = 128 * 1024
@@ -61,6 +62,8 @@ class JobLogs:
         attempt = attempts[-1]
         worker = attempt[1][2]
         offset = optional(request, "offset", int, 0)
+        if not 0 <= offset <= MAX_LAMPORT:
+            raise RequestRefused(f"offset {offset} lies outside every log", "begin with 0, go on with `next_offset`")
         label = attempt_label(attempt[0])
         token = self.desk.wait(request, KIND, extra=_Wanted(label, worker, self.presence.name_of(worker)))
         if worker == self.core.node:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from peerfarm.errors import PeerProtocolError, RequestRefused
-from peerfarm.model.ids import FarmId, NodeId, node_id_of
+from peerfarm.model.ids import FARM_ID_LENGTH, FarmId, NodeId, is_id, node_id_of
 from peerfarm.node.core import Core
 from peerfarm.node.effects import AnswerJoin, AskJoin, OpenJoin
 from peerfarm.node.inputs import JoinAnswered, JoinAsked, JoinOpened, LocalRequest
@@ -25,6 +25,8 @@ from peerfarm.state.actions import FarmCreated, MemberAdded, MemberRemoved
 from peerfarm.state.selectors import live_members
 
 TOKEN_LIFE_S = 600.0
+MAX_TOLD_CHARS = 100_000
+"""Characters of addresses in the answer to a newcomer; members beyond that are told of without theirs."""
 MAX_TOKENS = 32
 
 Reply = Callable[[LocalRequest, dict[str, Any]], None]
@@ -50,6 +52,8 @@ class Membership:
             raise RequestRefused(
                 "this node belongs to a farm already", "leave it as it is, or use another PEERFARM_HOME for a new farm"
             )
+        if self._joining is not None:
+            raise RequestRefused("joining a farm is under way", "wait for its end")
         if not 0 < len(name) <= 100:
             raise RequestRefused("a farm's name has 1 to 100 characters", "peerfarm init NAME")
         farm = request.minted.farm
@@ -113,17 +117,26 @@ class Membership:
                 return
         self.presence.learn_addresses(node, message.addresses)
         self.core.tell("node/joined", node=node, name=message.name)
-        members = []
-        for member, (key, name) in live_members(self.core.farm).items():
-            if member == self.core.node:
-                addresses = self.core.settings.addresses
-            else:
-                addresses = self.presence.peers[member].addresses
-            members.append((member, key, name, addresses))
-        self._answer(asked, JoinTell("", created[1], created[2], tuple(members)))
+        self._answer(asked, JoinTell("", created[1], created[2], self._members()))
+
+    def _members(self) -> tuple[tuple[NodeId, str, str, tuple[str, ...]], ...]:
+        """All members with keys, names and addresses; this node's own addresses at first, as far as there is room."""
+        room = MAX_TOLD_CHARS
+        members = live_members(self.core.farm)
+        told = []
+        for member in sorted(members, key=lambda member: member != self.core.node):
+            peer = self.presence.peers.get(member)
+            addresses = peer.addresses if peer is not None else self.core.settings.addresses[:MAX_TOLD_ADDRESSES]
+            room -= sum(map(len, addresses))
+            told.append((member, *members[member], addresses if room >= 0 else ()))
+        return tuple(told)
 
     def _answer(self, asked: JoinAsked, message: JoinTell) -> None:
-        self.core.effects.joins.append(AnswerJoin(asked.ticket, encode_message(message)))
+        try:
+            raw = encode_message(message)
+        except ValueError as error:  # what grows with the farm must not end a node
+            raw = encode_message(JoinTell(f"the farm cannot tell of its members: {error}", "", "", ()))
+        self.core.effects.joins.append(AnswerJoin(asked.ticket, raw))
 
     def join(self, request: LocalRequest, join_string: str) -> None:
         """`join`: ask a farm to let this node in."""
@@ -153,8 +166,11 @@ class Membership:
         except PeerProtocolError as error:
             message = None
             answered = JoinAnswered(None, str(error))
+        if isinstance(message, JoinTell) and not message.error and not is_id(message.farm, FARM_ID_LENGTH):
+            message = None
+            answered = JoinAnswered(None, "the answer names no farm")
         if not isinstance(message, JoinTell) or message.error:
-            reason = message.error if isinstance(message, JoinTell) else answered.reason
+            reason = message.error if isinstance(message, JoinTell) else answered.reason or "nobody can read the answer"
             self.refuse(
                 request,
                 RequestRefused(

@@ -33,9 +33,13 @@ class Outcomes:
                 "task/failed", job=body.job, step=body.step, task=body.task, reason=body.reason, message=body.message
             )
 
-    def on_job_changed(self, job: JobId, _state: JobState | None) -> None:
+    def on_job_changed(self, job: JobId, state: JobState | None) -> None:
         """A job may have something to tell."""
-        self._changed[job] = None
+        if state is not None and state.submitted is not None:
+            self._changed[job] = None
+        else:
+            self._changed.pop(job, None)
+            self._told.pop(job, None)
 
     def tick(self) -> None:
         """Tell what is new, at most a few times a second."""

@@ -32,6 +32,8 @@ MAX_ADDRESSES = 8
 IN_STEP_S = 0.25
 """A beat heard so shortly before the own one is due is answered by it at once. So all nodes fall into step, as
 fireflies do, and one that has nothing to do wakes up once a second and not once for each peer."""
+MAX_PLACES = 64
+"""Members whose addresses go in one message, which holds them even where each has as many and as long ones as it may."""
 GREET_EVERY_BEATS = 10
 """A greeting that got lost is made good by the next; a repeated one changes nothing."""
 
@@ -104,8 +106,10 @@ class Presence:
 
     def _sync_members(self) -> None:
         told = self._core.farm.members
-        members = {node: told_of for node, told_of in self._sponsors.items() if node not in told}
-        members |= live_members(self._core.farm)
+        self._sponsors = {node: told_of for node, told_of in self._sponsors.items() if node not in told}
+        members = self._sponsors | live_members(self._core.farm)
+        for node in [node for node in self._addresses if node in told and node not in members]:
+            del self._addresses[node]  # it never comes back
         for node in members:
             if node != self._core.node and node not in self.peers:
                 peer = Peer(node, Signs(self._core.now_s), addresses=self._addresses.get(node, ()))
@@ -115,6 +119,8 @@ class Presence:
             del self.peers[node]
             for observer in self.on_gone:
                 observer(node, PeerState.DEAD)
+        if not self.peers:
+            self._core.is_shut_out = False  # nobody is left who could refuse it
         self._core.effects.members = {node: key for node, (key, _) in members.items() if node != self._core.node}
 
     @property
@@ -124,6 +130,7 @@ class Presence:
 
     def learn_addresses(self, node: NodeId, addresses: tuple[str, ...]) -> None:
         """Remember where a member can be dialled (the Known Worker List), and pass it on."""
+        addresses = _usable(addresses)
         if not addresses or self._addresses.get(node) == addresses:
             return
         self._keep_addresses(node, addresses)
@@ -137,7 +144,7 @@ class Presence:
             peer = self.peers.get(node)
             if peer is not None and not peer.has_greeted:
                 known = self._addresses.get(node, ())
-                merged = tuple(dict.fromkeys((*known, *addresses)))[:MAX_ADDRESSES]
+                merged = tuple(dict.fromkeys((*known, *_usable(addresses))))[:MAX_ADDRESSES]
                 if merged != known:
                     self._keep_addresses(node, merged)
 
@@ -169,7 +176,7 @@ class Presence:
 
     def not_admitted(self) -> None:
         """A member did not let this node in; while no other does, the farm seems to have removed it."""
-        if any(peer.has_link for peer in self.peers.values()) or self._core.is_shut_out:
+        if self._core.is_shut_out or not self.peers or any(peer.has_link for peer in self.peers.values()):
             return
         self._core.is_shut_out = True
         self._core.alarm(
@@ -216,8 +223,9 @@ class Presence:
         self.heard(peer)
         if not is_repeated:
             places = tuple((node, where) for node, where in sorted(self._addresses.items()) if node != peer.node)
-            if places:
-                self._core.effects.beats.append((peer.node, encode_message(Whereabouts(places))))
+            for start in range(0, len(places), MAX_PLACES):
+                told = Whereabouts(places[start : start + MAX_PLACES])
+                self._core.effects.beats.append((peer.node, encode_message(told)))
             if was_alive:  # else `heard` has told already
                 for observer in self.on_alive:
                     observer(peer.node)
@@ -298,9 +306,12 @@ class Presence:
         self._core.effects.beats.extend((peer.node, raw) for peer in self.peers.values() if peer.has_link)
 
     def say_goodbye(self) -> None:
-        """This node ends."""
+        """This node ends: its last word, after the tasks that it gives back, so that nobody requeues these."""
+        effects = self._core.effects
         raw = encode_message(Goodbye(self._core.identity.boot))
-        self._core.effects.beats.extend((peer.node, raw) for peer in self.peers.values() if peer.has_link)
+        queue = effects.beats if self._core.disk_error else effects.sends
+        queue.extend((peer.node, raw) for peer in self.peers.values() if peer.has_link)
+        effects.must_sync = True  # peers' rows of a moment ago wait for a commit, and no later one comes
 
     def own_about(self) -> About:
         """What this node is."""
@@ -373,3 +384,8 @@ class Presence:
             return peer.about.name
         member = self._core.farm.members.get(node)
         return member.added[2] if member is not None and member.added is not None else str(node)
+
+
+def _usable(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that can be kept as a word in a line, as every address can."""
+    return tuple(address for address in addresses if address and address.isprintable() and " " not in address)

@@ -6,18 +6,22 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 
-from peerfarm.model.ids import ActionId, JobId, attempt_label
+from peerfarm.model.ids import JobId, attempt_label
 from peerfarm.model.job import FilesMode
 from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
 from peerfarm.node.core import Core
 from peerfarm.node.dispatch import Dispatch
-from peerfarm.state.actions import MAX_GENERATION, Action, TaskRendered, TasksPublished, TasksRetried
+from peerfarm.node.tasksets import TaskSet
+from peerfarm.state.actions import MAX_GENERATION, Action, TaskLeased, TaskRendered, TasksPublished, TasksRetried
+from peerfarm.state.bitmaps import bits_of, range_batches
 from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, all_jobs, get_job
-from peerfarm.state.join import bits_of, generation_of, range_batches
+from peerfarm.state.join import generation_of
 from peerfarm.state.selectors import (
     canonical,
     full_mask,
-    later_generations,
+    outdated_bits,
+    published_bits,
+    retried_after,
     spec_of,
     tasks_in,
     unpublished_bits,
@@ -40,13 +44,14 @@ class Publishing:
     _wanted: dict[JobId, None] = field(default_factory=dict)
     _under_way: dict[str, tuple[Place, int]] = field(default_factory=dict)
     """Attempt -> its task, and the generation it was of when its frames were ordered in place."""
-    _published: dict[Place, ActionId] = field(default_factory=dict)
-    """What this node brought in place in this start."""
+    _placed: TaskSet = field(default_factory=TaskSet)
+    """Whose frames this node brought in place in this start, while nothing was heard since that could change them."""
+    _doubtful: TaskSet = field(default_factory=TaskSet)
+    """Of which several nodes brought frames in place, perhaps not the same."""
     _marks: dict[tuple[JobId, int, int], int] = field(default_factory=dict)
     """(job, step, generation) -> tasks published and not yet recorded."""
-    _doubtful: dict[tuple[JobId, int], int] = field(default_factory=dict)
-    """(job, step) -> tasks of which several nodes brought frames in place, perhaps not the same."""
     _again_s: dict[JobId, float] = field(default_factory=dict)
+    """When to try again what failed; the one that is due first stands first."""
     _next_mark_s: float = 0.0
     errors: dict[JobId, str] = field(default_factory=dict)
 
@@ -57,31 +62,28 @@ class Publishing:
     def _on_action(self, action: Action, before: Farm) -> None:
         """Another result, or a second publication: what stands under the final names is to be looked at."""
         body = action.body
-        if isinstance(body, TaskRendered):
-            self._published.pop((body.job, body.step, body.task), None)
+        if isinstance(body, (TaskLeased, TaskRendered)):
+            self._placed.drop(body.job, body.step, 1 << body.task)
+        elif isinstance(body, TasksRetried):
+            self._placed.drop(body.job, body.step, bits_of(body.ranges))
         elif isinstance(body, TasksPublished) and action.node != self.core.node:
             state = get_job(before, body.job)
-            step = state.steps.get(body.step, EMPTY_STEP) if state is not None else EMPTY_STEP
             spec = spec_of(state) if state is not None else None
-            if spec is None or body.step >= len(spec.steps):
+            if state is None or spec is None or body.step >= len(spec.steps):
                 return
-            known = reduce(or_, step.published.values(), 0)
-            for task in tasks_in(bits_of(body.ranges) & full_mask(spec, body.step)):
-                place = (body.job, body.step, task)
-                is_second = known >> task & 1 or body.generation < generation_of(step, task)
-                if self._published.pop(place, None) is not None or is_second:
-                    key = place[:2]
-                    self._doubtful[key] = self._doubtful.get(key, 0) | 1 << task
+            step = state.steps.get(body.step, EMPTY_STEP)
+            marked = bits_of(body.ranges) & full_mask(spec, body.step)
+            known = reduce(or_, (bits & marked for bits in step.published.values()), 0)
+            known |= retried_after(step, body.generation, marked) | self._placed.bits(body.job, body.step)
+            self._placed.drop(body.job, body.step, marked)
+            self._doubtful.add(body.job, body.step, marked & known)
 
     def _on_replaced(self) -> None:
         """A snapshot does not tell who published when: old frames may have come over those of a retry."""
-        self._published.clear()
+        self._placed.clear()
         for job, state in all_jobs(self.core.farm):
             for number, step in state.steps.items():
-                for generation, bits in step.published.items():
-                    later = bits & later_generations(step, generation)
-                    if later:
-                        self._doubtful[job, number] = self._doubtful.get((job, number), 0) | later
+                self._doubtful.add(job, number, outdated_bits(step, step.done))
 
     def on_job_changed(self, job: JobId, state: JobState | None) -> None:
         """A job may have something to publish."""
@@ -90,8 +92,10 @@ class Publishing:
         elif state is None or state.deleted or state.archived:
             self.errors.pop(job, None)
             self._wanted.pop(job, None)
-            self._doubtful = {key: bits for key, bits in self._doubtful.items() if key[0] != job}
-            self._published = {place: attempt for place, attempt in self._published.items() if place[0] != job}
+            self._again_s.pop(job, None)
+            self._placed.forget(job)
+            self._doubtful.forget(job)
+            self._marks = {key: bits for key, bits in self._marks.items() if key[0] != job}
 
     def settle(self) -> None:
         """Order what is wanted, as far as there is room."""
@@ -99,13 +103,10 @@ class Publishing:
             return
         if self.dispatch.must_compare:
             return  # what was rendered or retried meanwhile must be known, else old frames replace new ones
-        for job in list(self._wanted):
-            if len(self._under_way) >= MAX_UNDER_WAY:
-                return
-            if self._again_s.get(job, 0.0) > self.core.mono_s:
-                continue
-            if self._order(job):
-                self._wanted.pop(job, None)
+        while self._wanted and len(self._under_way) < MAX_UNDER_WAY:
+            job = next(iter(self._wanted))
+            if job in self._again_s or self._order(job):
+                del self._wanted[job]
 
     def _order(self, job: JobId) -> bool:
         """Order this job's publications; True when nothing is left to order for now."""
@@ -119,11 +120,11 @@ class Publishing:
             step = state.steps.get(number, EMPTY_STEP)
             bits = unpublished_bits(state, spec, number)
             if spec.steps[number].output_dir:
-                doubtful = step.contested | self._doubtful.get((job, number), 0)
+                doubtful = step.contested | self._doubtful.bits(job, number)
                 bits |= doubtful & step.done & full_mask(spec, number)
-            for task in tasks_in(bits):
+            for task in tasks_in(bits & ~self._placed.bits(job, number)):
                 attempt = canonical(step, task)
-                if attempt is None or self._published.get((job, number, task)) == attempt[0]:
+                if attempt is None:
                     continue
                 label = attempt_label(attempt[0])
                 if label in self._under_way:
@@ -150,15 +151,15 @@ class Publishing:
         generation = generation_of(step, task)
         if attempt is None or attempt_label(attempt[0]) != result.attempt:
             if generation > ordered:  # these frames may stand in place of the retry's: let the dispatcher look
-                self._doubtful[job, number] = self._doubtful.get((job, number), 0) | 1 << task
-                self._marks[job, number, ordered] = self._marks.get((job, number, ordered), 0) | 1 << task
+                self._placed.drop(job, number, 1 << task)
+                self._doubtful.add(job, number, 1 << task)
+                self._mark(job, number, ordered, task)
             return
         if not result.error:
-            self._published[place] = attempt[0]
-            self._doubtful[job, number] = self._doubtful.get((job, number), 0) & ~(1 << task)
+            self._placed.add(job, number, 1 << task)
+            self._doubtful.drop(job, number, 1 << task)
             self.errors.pop(job, None)
-            key = (job, number, generation)
-            self._marks[key] = self._marks.get(key, 0) | 1 << task
+            self._mark(job, number, generation, task)
             if state is not None and self._is_last(job, state):
                 self.flush_marks()
         elif result.is_lost and generation < MAX_GENERATION and not self.core.disk_error:
@@ -166,8 +167,12 @@ class Publishing:
             self.core.record(TasksRetried(job, number, ((task, task),), generation + 1))
         else:
             self.errors[job] = result.error
+            self._again_s.pop(job, None)
             self._again_s[job] = self.core.mono_s + AGAIN_S
             self.core.tell("alarm", text=result.error)
+
+    def _mark(self, job: JobId, number: int, generation: int, task: int) -> None:
+        self._marks[job, number, generation] = self._marks.get((job, number, generation), 0) | 1 << task
 
     def _is_last(self, job: JobId, state: JobState) -> bool:
         spec = spec_of(state)
@@ -199,23 +204,18 @@ class Publishing:
 
     def on_dispatcher_changed(self) -> None:
         """Jobs may have become this node's to publish, and who came back may have published others' attempts."""
-        self._published.clear()
-        for job in list(self._candidates()):
-            self._wanted[job] = None
-
-    def _candidates(self) -> list[JobId]:
-        return [
-            job
-            for bucket in self.core.farm.jobs
-            for job, state in bucket.items()
-            if state.submitted is not None and any(step.done for step in state.steps.values())
-        ]
+        self._placed.clear()
+        self._wanted.update(dict.fromkeys(self._doubtful))
+        for job, state in all_jobs(self.core.farm):
+            if any(step.done & (step.contested | ~published_bits(step, step.done)) for step in state.steps.values()):
+                self._wanted[job] = None
 
     def tick(self) -> None:
         """Record marks now and then; try again what failed."""
         if self._marks and self.core.mono_s >= self._next_mark_s:
             self._next_mark_s = self.core.mono_s + MARK_EVERY_S
             self.flush_marks()
-        for job in [job for job, until_s in self._again_s.items() if self.core.mono_s >= until_s]:
+        while self._again_s and self.core.mono_s >= next(iter(self._again_s.values())):
+            job = next(iter(self._again_s))
             del self._again_s[job]
             self._wanted[job] = None

@@ -241,8 +241,6 @@ class Replication:
             f"the log {key[1]} of node {self._presence.name_of(key[0])} has two contents, here and on "
             f"{self._presence.name_of(teller)}: it is quarantined; remove that node from the farm and add it anew"
         )
-        if key[0] == self._core.node and key[1] == self._core.own_log:
-            self._core.own_log = self._core.identity.log if self._core.identity.log != key[1] else None
         self._core.book.quarantined.add(key)
 
     def _pull(self, node: NodeId, missing: list[tuple[LogKey, int, int]]) -> None:
@@ -305,7 +303,7 @@ class Replication:
             have = self._core.durable_seq((node, log))
             if first <= self.cut.get((node, log), 0):
                 self.on_cut(peer.node)
-            elif first <= have:
+            elif first <= min(last, have):
                 self._core.effects.must_sync |= not self._core.disk_error
                 self._core.effects.reads.append(ReadRows(peer.node, (node, log), first, min(last, have), BATCH_BYTES))
 

@@ -9,16 +9,25 @@ from peerfarm.model.job import JobSpec, Step
 from peerfarm.model.worker import AppTold, WorkerView
 
 Suits = Callable[[AppTold, Step], bool]
+Missing = Callable[[Step], str]
 
 MAX_WORKER_FAILURES = 3
 """Failures of one worker on one job before it is left off, while another can take over."""
 
 
-def unfit_reason(worker: WorkerView, spec: JobSpec, step: Step, pool: str, suits: Suits) -> str:
+def not_found(step: Step) -> str:
+    """What is said of a worker that has no installation for a step."""
+    return f"{step.app} {step.requires.version}".rstrip() + " was not found on it"
+
+
+def unfit_reason(
+    worker: WorkerView, spec: JobSpec, step: Step, pool: str, suits: Suits, missing: Missing = not_found
+) -> str:
     """Why the worker cannot take this step's tasks, in words; empty when it can.
 
     Args:
         suits: Whether one of its installations can run the step's parameters and version; the app knows.
+        missing: What to say when none can.
     """
     needs = step.requires
     if not worker.is_rendering:
@@ -29,8 +38,7 @@ def unfit_reason(worker: WorkerView, spec: JobSpec, step: Step, pool: str, suits
         return "the job names other workers"
     fitting = [app for app in worker.apps if app[0] == step.app and suits(app, step)]
     if not fitting:
-        wanted = f"{step.app} {needs.version}".rstrip()
-        return f"{wanted} was not found on it"
+        return missing(step)
     if not any(set(needs.tags) <= {*worker.tags, *app[2]} for app in fitting):
         return f"it lacks one of the tags {', '.join(needs.tags)}"
     if needs.memory_mb > worker.memory_mb:

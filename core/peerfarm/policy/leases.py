@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from peerfarm.model.ids import NodeId
 from peerfarm.state.farm import EMPTY_STEP, JobState, StepState, get_record
+from peerfarm.state.join import generation_of
 from peerfarm.state.selectors import tasks_in
 
 LOST_S = 15.0
@@ -15,7 +16,8 @@ STALL_MARGIN_S = 60.0
 
 
 def _failed_on(step: StepState, task: int) -> set[NodeId]:
-    return {a[1][2] for a in get_record(step, task) if a[1] is not None and a[3] is not None}
+    generation = generation_of(step, task)
+    return {a[1][2] for a in get_record(step, task) if a[1] is not None and a[1][1] == generation and a[3] is not None}
 
 
 def choose_task(
@@ -31,16 +33,14 @@ def choose_task(
         others: Live workers beside this one that may take the job; a task that this one failed is kept for those of
             them that have not failed it.
     """
+    able = set(others)
     for number in steps:
         step = state.steps.get(number, EMPTY_STEP)
-        bits = ready[number]
-        failed = {task: workers for task in tasks_in(bits & step.troubled) if (workers := _failed_on(step, task))}
-        fresh = bits
-        for task in failed:
-            fresh ^= 1 << task
+        fresh = ready[number] & ~step.troubled
         if fresh:
             return number, (fresh & -fresh).bit_length() - 1
-        for task, workers in failed.items():
-            if worker not in workers or not set(others) - workers:
+        for task in tasks_in(ready[number]):
+            workers = _failed_on(step, task)
+            if worker not in workers or not able - workers:
                 return number, task
     return None

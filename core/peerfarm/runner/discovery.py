@@ -7,8 +7,9 @@ import os
 import platform
 import re
 import shutil
+import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,11 @@ _INSPECT_S = 50.0
 _ANSWER_BYTES = 4 * 1024 * 1024
 
 
-def discover(apps: Mapping[str, App], place: Workplace) -> Discovered:
-    """Find what `apps` need on this machine; asks every candidate for its version, one after the other."""
+def discover(apps: Mapping[str, App], place: Workplace, moved: Callable[[], None] = lambda: None) -> Discovered:
+    """Find what `apps` need on this machine; asks every candidate for its version, one after the other.
+
+    Calls `moved` before each.
+    """
     found: list[Capability] = []
     problems: list[str] = []
     for capability in built_in(sys.executable, place.settings.command.allow):
@@ -47,6 +51,7 @@ def discover(apps: Mapping[str, App], place: Workplace) -> Discovered:
         configured = _configured(app.name, place.settings)
         asked: set[str] = set()
         for candidate in app.candidates(platform.system(), configured):
+            moved()
             paths = expand(candidate.path)
             if not paths and candidate.path in configured:
                 problems.append(f"the setting {app.name} names {candidate.path}, which cannot be run")
@@ -54,6 +59,7 @@ def discover(apps: Mapping[str, App], place: Workplace) -> Discovered:
                 if os.path.realpath(path) in asked:
                     continue
                 asked.add(os.path.realpath(path))
+                moved()
                 try:
                     found.append(_ask(app, candidate, path, place))
                 except (PeerfarmError, OSError) as error:
@@ -114,13 +120,23 @@ def inspect(request: str, app: str, path: str, found: tuple[Capability, ...], pl
         return Inspected(request, None, explain(error)[1])
 
 
+def _first_bytes(path: str) -> bytes:
+    """The beginning of a scene; a pipe's writer is never waited for."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise RequestRefused(f"{path} is no plain file", "Give the scene's own file.")
+        return os.read(descriptor, 32)
+    finally:
+        os.close(descriptor)
+
+
 def _inspect(app: str, path: str, found: tuple[Capability, ...], place: Workplace) -> dict[str, Any]:
     if app != "blender":
         raise RequestRefused(f"the app {app} has no scenes to look into", "Name the frames in the job.")
     if fault := spelling_fault(path, (path,)):
         raise RequestRefused(f"the path {path!r} {fault}", "Give the scene's full path.")
-    with Path(path).open("rb") as file:
-        version = blend_version(file.read(32)) or ""
+    version = blend_version(_first_bytes(path)) or ""
     blenders = [capability for capability in found if capability.app == app]
     fitting = [blender for blender in blenders if (blender.version + ".").startswith(version + ".")]
     if not blenders:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from peerfarm.runner.paths import is_label
@@ -82,10 +82,14 @@ def forget(place: Workplace, attempts: Iterable[str]) -> None:
             shutil.rmtree(place.attempts / attempt, ignore_errors=True)
 
 
-def forget_jobs(place: Workplace, jobs: Iterable[str]) -> None:
-    """Remove this node's own frames of jobs that were archived or deleted; their logs go by age."""
+def forget_jobs(place: Workplace, jobs: Iterable[str], moved: Callable[[], None] = lambda: None) -> None:
+    """Remove this node's own frames of jobs that were archived or deleted; their logs go by age.
+
+    Calls `moved` after each attempt.
+    """
     gone = frozenset(jobs)
     for note in place.attempts.glob(f"*/{FRAMES_NOTE}"):
+        moved()
         try:
             job = json.loads(note.read_text("utf-8"))["job"]
         except (OSError, ValueError, KeyError, TypeError):

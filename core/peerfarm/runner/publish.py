@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -28,8 +29,10 @@ class _Lost(Exception):
     """The attempt's own copy is gone or damaged."""
 
 
-def publish(order: PublishOrder, roots: tuple[str, ...], node: str) -> PublishResult:
-    """Carry a publish order out; never raises.
+def publish(
+    order: PublishOrder, roots: tuple[str, ...], node: str, moved: Callable[[], None] = lambda: None
+) -> PublishResult:
+    """Carry a publish order out; never raises. Calls `moved` after each frame.
 
     Every frame is copied to a temporary name in the output folder, the copy is compared with the recorded hash, synced,
     and only then renamed: nobody sees a half-written frame, and a crash at any point leaves at most a temporary file.
@@ -43,8 +46,11 @@ def publish(order: PublishOrder, roots: tuple[str, ...], node: str) -> PublishRe
     try:
         output = Path(check_path(order.output_dir, roots, node))
         source = Path(check_path(str(own_directory(str(output), order.job, order.attempt)), roots, node))
-        changed = [_publish_one(source, output, frame, order.attempt) for frame in order.frames]
-        if any(changed):
+        is_changed = False
+        for frame in order.frames:
+            is_changed |= _publish_one(source, output, frame, order.attempt)
+            moved()
+        if is_changed:
             sync_directory(output)
     except _Lost as lost:
         error, is_lost = str(lost), True

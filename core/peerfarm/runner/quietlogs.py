@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -24,11 +25,13 @@ _KNOWN = 2000
 class QuietLogs:
     """Append from any slot's thread, one write each; read from the loop."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, rotate_bytes: int = _ROTATE_BYTES) -> None:
         self._directory = directory
+        self._rotate_bytes = rotate_bytes
+        self._lock = threading.Lock()
         self._known: OrderedDict[str, bytes] = OrderedDict()
         self._descriptor = self._open()
-        self._room = _ROTATE_BYTES - os.fstat(self._descriptor).st_size
+        self._room = rotate_bytes - os.fstat(self._descriptor).st_size
 
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
@@ -41,11 +44,12 @@ class QuietLogs:
             OSError: The disk refuses it.
         """
         data = text.encode("utf-8", "replace")
-        os.write(self._descriptor, data + b"\n")
-        self._room -= len(data)
-        self._known[attempt] = data
-        if len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
+        with self._lock:
+            os.write(self._descriptor, data + b"\n")
+            self._room -= len(data)
+            self._known[attempt] = data
+            if len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
 
     def read(self, attempt: str, offset: int, limit: int) -> LogPart | None:
         """A piece of a quiet attempt's log; None when there is none of that name."""
@@ -71,12 +75,13 @@ class QuietLogs:
         return None
 
     def rotate(self) -> None:
-        """Begin a new file when this one is large, keeping one old one; call it while nothing runs."""
-        if self._room < 0:
-            os.close(self._descriptor)
-            (self._directory / FILE_NAME).replace(self._directory / OLD_NAME)
-            self._descriptor = self._open()
-            self._room = _ROTATE_BYTES
+        """Begin a new file when this one is large, keeping one old one."""
+        with self._lock:
+            if self._room < 0:
+                os.close(self._descriptor)
+                (self._directory / FILE_NAME).replace(self._directory / OLD_NAME)
+                self._descriptor = self._open()
+                self._room = self._rotate_bytes
 
     def close(self) -> None:
         """Close the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -30,6 +31,7 @@ from peerfarm.runner.environment import cleaned, dropped
 from peerfarm.runner.errands import Errands
 from peerfarm.runner.failures import explain
 from peerfarm.runner.paths import is_label
+from peerfarm.runner.pool import Call, FilePool
 from peerfarm.runner.process import adopt_orphans
 from peerfarm.runner.publish import publish
 from peerfarm.runner.quietlogs import QuietLogs
@@ -40,12 +42,26 @@ from peerfarm.runner.workplace import LOG_NAME, Workplace, make_empty
 RunnerNews = RunnerEvent | PublishResult | Discovered | Inspected | PathsChecked
 """Everything that a runner posts."""
 
+PUBLISH_LIMIT_S = 60.0
+"""For one frame: 6 GB at 100 MB/s."""
+CHECK_LIMIT_S = 8.0
+"""A little less than the ten seconds that the node waits before it says that no answer came."""
+INSPECT_LIMIT_S = 55.0
+"""More than a scene is given to open, less than the minute that the node waits."""
+DISCOVER_LIMIT_S = 90.0
+"""For one program; it is given a minute to answer."""
+CLEAN_LIMIT_S = 300.0
+_PROGRAMS, _CLEANING = "programs", "cleaning"
+"""Lanes that are no path."""
+
+_logger = logging.getLogger(__name__)
+
 
 class ProcessRunner:
     """Runs attempts as processes. Every method returns at once; what comes of it is posted from other threads.
 
-    One persistent thread a slot starts its processes and waits for them; one thread moves files, one asks programs
-    questions, one looks at paths. Whatever goes wrong in a thread is posted as an event.
+    One persistent thread a slot starts its processes and waits for them. Two pools do what may hang on a storage that
+    does not answer: one moves files, one looks at paths and asks programs. Whatever goes wrong is posted as an event.
     """
 
     def __init__(
@@ -78,9 +94,9 @@ class ProcessRunner:
         self._lock = threading.Lock()
         self._running: dict[str, Attempt] = {}
         self._slots: dict[int, Errands] = {}
-        self._files = Errands("files")
-        self._questions = Errands("questions")
-        self._paths = Errands("paths")
+        self._files = FilePool("files")
+        self._questions = FilePool("questions")
+        self._forgotten: set[str] = set()
         adopt_orphans()
 
     # Settings
@@ -99,24 +115,50 @@ class ProcessRunner:
 
     def discover(self) -> None:
         """Find the applications of this machine; posts Discovered."""
-        self._questions.add(self._discover)
+        what = "looking for the applications of this machine"
+        self._questions.add(Call(_PROGRAMS, what, DISCOVER_LIMIT_S, self._discover, self._discovered_late))
 
-    def _discover(self) -> None:
+    def _discover(self, moved: Callable[[], None]) -> None:
         try:
-            found = discovery.discover(self._apps, self._place)
+            found = discovery.discover(self._apps, self._place, moved)
         except Exception as error:  # noqa: BLE001 - the node must hear that nothing was found, and why
             found = Discovered((), (explain(error)[1],))
         self._capabilities = found.capabilities
         self._post(found)
 
+    def _discovered_late(self, why: str) -> None:
+        self._post(Discovered(self._capabilities, (why,)))
+
     def inspect(self, request: str, app: str, path: str) -> None:
         """Look into a scene for a user of this machine; posts Inspected, after any search that is going on."""
-        self._questions.add(lambda: self._post(discovery.inspect(request, app, path, self._capabilities, self._place)))
+        self._questions.add(
+            Call(
+                _PROGRAMS,
+                f"looking into {path}",
+                INSPECT_LIMIT_S,
+                lambda _: self._post(discovery.inspect(request, app, path, self._capabilities, self._place)),
+                lambda why: self._post(Inspected(request, None, why)),
+            )
+        )
 
     def check_paths(self, request: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
         """Look at the paths of a submission; posts PathsChecked."""
         settings = self._place.settings
-        self._paths.add(lambda: self._post(check_submission(request, inputs, outputs, settings.roots, settings.name)))
+        first = (*outputs, *inputs, "")[0]
+        self._questions.add(
+            Call(
+                self._lane(first),
+                f"looking at the job's paths such as {first}",
+                CHECK_LIMIT_S,
+                lambda _: self._post(check_submission(request, inputs, outputs, settings.roots, settings.name)),
+                lambda why: self._post(PathsChecked(request, why)),
+            )
+        )
+
+    def _lane(self, path: str) -> str:
+        """The root that a path lies below, as it is written: a storage that hangs is most often one of them."""
+        roots = self._place.settings.roots
+        return next((root for root in roots if Path(path).is_relative_to(root)), path)
 
     # Attempts
 
@@ -169,7 +211,15 @@ class ProcessRunner:
     def publish(self, order: PublishOrder) -> None:
         """Bring an attempt's frames under their final names; posts PublishResult."""
         settings = self._place.settings
-        self._files.add(lambda: self._post(publish(order, settings.roots, settings.name)))
+        self._files.add(
+            Call(
+                self._lane(order.output_dir),
+                f"publishing frames in {order.output_dir}",
+                PUBLISH_LIMIT_S,
+                lambda moved: self._post(publish(order, settings.roots, settings.name, moved)),
+                lambda why: self._post(PublishResult(order.attempt, order.job, order.step, order.task, why)),
+            )
+        )
 
     def clean_leftovers(self) -> int:
         """End what a node that died left running; see `leftovers`. Call it before anything is started."""
@@ -178,16 +228,35 @@ class ProcessRunner:
     def forget(self, attempts: Iterable[str]) -> None:
         """Remove the logs and own frames of some attempts."""
         gone = tuple(attempts)
-        self._files.add(lambda: leftovers.forget(self._place, gone))
+        self._clean("removing forgotten attempts", lambda _: leftovers.forget(self._place, gone))
 
     def forget_jobs(self, jobs: Iterable[str]) -> None:
         """Remove this node's own frames of jobs that were archived or deleted."""
-        gone = tuple(jobs)
-        self._files.add(lambda: leftovers.forget_jobs(self._place, gone))
+        with self._lock:
+            self._forgotten.update(jobs)
+        self._clean("removing attempts' frames of forgotten jobs", self._forget_jobs)
 
-    def prune(self, keep_days: int) -> None:
-        """Remove logs older than `keep_days`; 0 keeps them all."""
-        self._files.add(lambda: leftovers.prune(self._place, keep_days, self._labels()))
+    def _forget_jobs(self, moved: Callable[[], None]) -> None:
+        with self._lock:
+            gone, self._forgotten = self._forgotten, set()
+        if gone:
+            leftovers.forget_jobs(self._place, gone, moved)
+
+    def tidy(self) -> None:
+        """Remove logs older than the settings say, and begin new files of starts and quiet logs where they are large.
+
+        Costs the caller nothing; call it at the start and once a day, also while attempts run.
+        """
+        self._clean("tidying up this node's attempts", self._tidy)
+
+    def _tidy(self, moved: Callable[[], None]) -> None:
+        self._place.starts.rotate()
+        self._place.quiet_logs.rotate()
+        leftovers.prune(self._place, self._place.settings.keep_logs_days, self._labels())
+        self._forget_jobs(moved)  # what could not be removed when it was asked for
+
+    def _clean(self, what: str, run: Callable[[Callable[[], None]], None]) -> None:
+        self._files.add(Call(_CLEANING, what, CLEAN_LIMIT_S, run, _logger.warning))
 
     def _labels(self) -> tuple[str, ...]:
         with self._lock:
@@ -203,7 +272,7 @@ class ProcessRunner:
             running = tuple(self._running.values())
         for attempt in running:
             attempt.stop(limit_s / 2)
-        threads = [*self._slots.values(), self._files, self._questions, self._paths]
+        threads: list[Errands | FilePool] = [*self._slots.values(), self._files, self._questions]
         for thread in threads:
             thread.close()
         late = [thread for thread in threads if not thread.join(give_up_s - time.monotonic())]

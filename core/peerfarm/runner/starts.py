@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +28,16 @@ class Unended:
 
 
 class Starts:
-    """Appends lines, each by one write, so that they outlive the node's sudden death; not fsynced, for speed."""
+    """Appends lines, each by one write, so that they outlive the node's sudden death; not fsynced, for speed.
 
-    def __init__(self, directory: Path) -> None:
+    Used by all slots' threads.
+    """
+
+    def __init__(self, directory: Path, rotate_bytes: int = _ROTATE_BYTES) -> None:
         self._directory = directory
+        self._rotate_bytes = rotate_bytes
+        self._lock = threading.Lock()
+        self._running: dict[str, Unended] = {}
         self._descriptor = self._open()
 
     def _open(self) -> int:
@@ -44,19 +51,26 @@ class Starts:
             OSError: The disk refuses the line.
         """
         place = {"job": task.job, "step": task.step, "task": task.task, "pid": pid}
-        self._write({"event": "start", "attempt": task.attempt, **place, "wall_ms": wall_ms, "mono_ns": monotonic_ns})
+        line = {"event": "start", "attempt": task.attempt, **place, "wall_ms": wall_ms, "mono_ns": monotonic_ns}
+        self._write(line, Unended(task.attempt, pid, ""))
 
     def settled(self, attempt: str, pid: int, born: str) -> None:
         """A process has lived for a moment: note when it was born, so that it can be known again after a crash."""
-        self._write({"event": "alive", "attempt": attempt, "pid": pid, "born": born})
+        here = Unended(attempt, pid, born)
+        self._write(_alive(here), here)
 
     def ended(self, attempt: str, exit_code: int | None, outcome: str) -> None:
         """A process and its family are gone."""
         line = {"event": "end", "attempt": attempt, "exit": exit_code, "outcome": outcome}
-        self._write({**line, "wall_ms": time.time_ns() // 1_000_000, "mono_ns": time.monotonic_ns()})
+        self._write({**line, "wall_ms": time.time_ns() // 1_000_000, "mono_ns": time.monotonic_ns()}, None)
 
-    def _write(self, line: dict[str, Any]) -> None:
-        os.write(self._descriptor, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+    def _write(self, line: dict[str, Any], running: Unended | None) -> None:
+        with self._lock:
+            if running is None:
+                self._running.pop(line["attempt"], None)
+            else:
+                self._running[running.attempt] = running
+            os.write(self._descriptor, _encoded(line))
 
     def unended(self) -> tuple[Unended, ...]:
         """What a node that died left open; lines that it could not finish writing are passed over."""
@@ -75,12 +89,23 @@ class Starts:
         return tuple(opened.values())
 
     def rotate(self) -> None:
-        """Begin a new file when this one is large; call it only while nothing runs."""
-        if os.fstat(self._descriptor).st_size > _ROTATE_BYTES:
+        """Begin a new file when this one is large, keeping one old one; what runs is written into the new one too."""
+        with self._lock:
+            if os.fstat(self._descriptor).st_size <= self._rotate_bytes:
+                return
             os.close(self._descriptor)
             (self._directory / FILE_NAME).replace(self._directory / OLD_NAME)
             self._descriptor = self._open()
+            os.write(self._descriptor, b"".join(_encoded(_alive(running)) for running in self._running.values()))
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
+
+
+def _alive(running: Unended) -> dict[str, Any]:
+    return {"event": "alive", "attempt": running.attempt, "pid": running.pid, "born": running.born}
+
+
+def _encoded(line: dict[str, Any]) -> bytes:
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"

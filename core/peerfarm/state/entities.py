@@ -22,6 +22,7 @@ from peerfarm.state.farm import (
     all_jobs,
     entries,
     pack_record,
+    unknown_actions,
 )
 
 HASH_BITS = 256
@@ -37,8 +38,8 @@ def entities(farm: Farm) -> Iterator[Entity]:
         yield ("farm", *farm.created)
     for node in sorted(farm.members):
         yield _member_entity(node, farm.members[node])
-    for action in sorted(farm.unknown):
-        yield ("action", farm.unknown[action])
+    for _, raw in unknown_actions(farm):
+        yield ("action", raw)
     for job, state in sorted(all_jobs(farm)):
         yield from _job_entities(job, state)
 
@@ -108,8 +109,7 @@ def _farm_change(old: Farm, new: Farm) -> int:
         change += _digest(("farm", *new.created)) if new.created else 0
         change -= _digest(("farm", *old.created)) if old.created else 0
     if old.unknown is not new.unknown:
-        change += sum(_digest(("action", raw)) for key, raw in new.unknown.items() if key not in old.unknown)
-        change -= sum(_digest(("action", raw)) for key, raw in old.unknown.items() if key not in new.unknown)
+        change += _unknown_beyond(old, new) - _unknown_beyond(new, old)
     if old.members is not new.members:
         for node in {*old.members, *new.members}:
             before, after = old.members.get(node), new.members.get(node)
@@ -122,6 +122,16 @@ def _farm_change(old: Farm, new: Farm) -> int:
                 before_job, after_job = old.jobs[number].get(job), new.jobs[number].get(job)
                 if before_job is not after_job:
                     change += _job_change(job, before_job, after_job)
+    return change
+
+
+def _unknown_beyond(old: Farm, new: Farm) -> int:
+    """The digests of the actions of later releases that only the new farm holds."""
+    change = 0
+    for place, page in new.unknown.items():
+        before = old.unknown.get(place, {})
+        if page is not before:
+            change += sum(_digest(("action", raw)) for seq, raw in page.items() if seq not in before)
     return change
 
 

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from peerfarm.model.ids import ALPHABET, ActionId, FarmId, JobId, NodeId
+from peerfarm.model.ids import ALPHABET, ActionId, FarmId, JobId, LogId, NodeId
 
 BUCKETS = 64
 CHUNK = 32
 PAGE = CHUNK * CHUNK
+_CHUNK_BITS = (1 << CHUNK) - 1
+_PAGE_BITS = (1 << PAGE) - 1
 
 Stamp = tuple[int, str, str, int]
 """(lamport, node, log, seq): decides between concurrent writers of a register; greater wins."""
@@ -61,7 +63,9 @@ class StepState(NamedTuple):
     contested: int = 0
     """More than one result in the current generation."""
     troubled: int = 0
-    """At least one attempt that ended without a result."""
+    """At least one attempt of the current generation failed."""
+    failures: Mapping[NodeId, int] = {}
+    """Worker -> its failed attempts of current generations, weighed; summed up here, for it is asked at each lease."""
 
 
 EMPTY_STEP = StepState({}, {}, {}, {})
@@ -84,13 +88,17 @@ class JobState(NamedTuple):
 EMPTY_JOB = JobState()
 
 
+UnknownPage = tuple[NodeId, LogId, int]
+"""(node, log, seq // PAGE)."""
+
+
 class Farm(NamedTuple):
     """The whole replicated state."""
 
     created: tuple[ActionId, FarmId, str] | None
     members: Mapping[NodeId, Member]
     jobs: tuple[Mapping[JobId, JobState], ...]
-    unknown: Mapping[ActionId, bytes] = {}
+    unknown: Mapping[UnknownPage, Mapping[int, bytes]] = {}
     """Actions of types that only later releases know, as their authors made them: a snapshot must not lose them."""
 
 
@@ -156,15 +164,35 @@ def unpack_record(packed: bytes) -> Record:
     return record
 
 
-def entries(step: StepState) -> Iterator[tuple[int, Record | bytes]]:
-    """Every touched task of a step with its entry, in order of the index."""
+def entries(step: StepState, within: int = -1) -> Iterator[tuple[int, Record | bytes]]:
+    """Every touched task of a step with its entry, in order of the index; of the tasks in the bit map alone."""
     for number in sorted(step.pages):
+        wanted = within >> number * PAGE & _PAGE_BITS
+        if not wanted:
+            continue
         for slot, chunk in enumerate(step.pages[number]):
-            if chunk is None:
+            bits = wanted >> slot * CHUNK & _CHUNK_BITS
+            if chunk is None or not bits:
                 continue
             for place, entry in enumerate(chunk):
-                if entry is not None:
+                if entry is not None and bits >> place & 1:
                     yield number * PAGE + slot * CHUNK + place, entry
+
+
+def unknown_actions(farm: Farm) -> Iterator[tuple[ActionId, bytes]]:
+    """Every action of a later release, in order of node, log and seq."""
+    for page in sorted(farm.unknown):
+        node, log, _ = page
+        for seq in sorted(farm.unknown[page]):
+            yield (node, log, seq), farm.unknown[page][seq]
+
+
+def put_unknown(farm: Farm, action: ActionId, raw: bytes) -> Farm:
+    """The farm with an action of a later release in it; the same object when it is there already."""
+    node, log, seq = action
+    place = (node, log, seq // PAGE)
+    page = farm.unknown.get(place, {})
+    return farm if seq in page else farm._replace(unknown={**farm.unknown, place: {**page, seq: raw}})
 
 
 def all_jobs(farm: Farm) -> Iterator[tuple[JobId, JobState]]:

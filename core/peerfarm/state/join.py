@@ -5,8 +5,10 @@ Every join is commutative, associative and idempotent, so the state is a functio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import msgpack
@@ -14,7 +16,6 @@ import msgpack
 from peerfarm.model.ids import ActionId, JobId, NodeId
 from peerfarm.model.job import JobSpec
 from peerfarm.model.speccodec import decode_spec
-from peerfarm.state.actions import MAX_RANGES
 from peerfarm.state.farm import (
     EMPTY_JOB,
     EMPTY_STEP,
@@ -42,6 +43,9 @@ MAX_UNABLE = 5
 UNABLE_REASONS = frozenset({"app-not-found", "not-allowed", "disk-full"})
 """Failures that say more of the worker than of the task: not a try, and the worker is left off the job at once."""
 DEFAULT_TRIES = 3
+ALL = -1
+"""Every task, as a bit map."""
+_identity = itemgetter(0)
 
 
 def least(mine: Any, other: Any) -> Any:
@@ -55,11 +59,6 @@ def join_created(farm: Farm, created: tuple[ActionId, Any, str]) -> Farm:
     """A farm's name and id."""
     chosen = least(farm.created, created)
     return farm if chosen is farm.created else farm._replace(created=chosen)
-
-
-def join_unknown(farm: Farm, action: ActionId, raw: bytes) -> Farm:
-    """An action of a later release."""
-    return farm if action in farm.unknown else farm._replace(unknown={**farm.unknown, action: raw})
 
 
 def join_member(farm: Farm, node: NodeId, other: Member) -> Farm:
@@ -90,9 +89,8 @@ def join_head(
         return farm
     joined = mine._replace(submitted=chosen, registers={**mine.registers, **changed})
     if chosen is not mine.submitted:
-        joined = joined._replace(
-            steps={number: _rederive(step, tries_of(chosen, number)) for number, step in joined.steps.items()}
-        )
+        steps = {number: _rederive(step, step, ALL, tries_of(chosen, number)) for number, step in joined.steps.items()}
+        joined = joined._replace(steps=steps)
     return put_job(farm, job, joined)
 
 
@@ -129,16 +127,22 @@ def join_marks(
     )
     if joined == step:
         return farm
-    if joined.retried != step.retried:
-        joined = _rederive(joined, tries_of(state.submitted, number))
+    if joined.retried is not step.retried:
+        retried_anew = 0
+        for generation, bits in retried.items():
+            retried_anew |= bits & ~step.retried.get(generation, 0)
+        joined = _rederive(joined, step, retried_anew, tries_of(state.submitted, number))
     return put_job(farm, job, state._replace(steps={**state.steps, number: joined}))
 
 
 def _union(mine: Mapping[int, int], other: Mapping[int, int]) -> Mapping[int, int]:
-    marked = {generation: bits for generation, bits in other.items() if bits}
-    if not marked:
-        return mine  # marks on no task at all must leave no trace, or a snapshot would hash differently
-    return {generation: mine.get(generation, 0) | marked.get(generation, 0) for generation in {*mine, *marked}}
+    """Both marks; the same object when nothing is new. Marks on no task leave no trace, or hashes would differ."""
+    fresh = {
+        generation: mine.get(generation, 0) | bits
+        for generation, bits in other.items()
+        if bits & ~mine.get(generation, 0)
+    }
+    return {**mine, **fresh} if fresh else mine
 
 
 def join_task(farm: Farm, job: JobId, number: int, task: int, record: Record) -> Farm:
@@ -165,33 +169,29 @@ def join_records(mine: Record, other: Record) -> Record:
 
 
 def _join_attempt(record: Record, attempt: Attempt) -> Record:
-    for place, known in enumerate(record):
-        if known[0] == attempt[0]:
-            if known == attempt:
-                return record
-            joined = (
-                known[0],
-                known[1] if known[1] is not None else attempt[1],
-                least(known[2], attempt[2]),
-                least(known[3], attempt[3]),
-                least(known[4], attempt[4]),
-                least(known[5], attempt[5]),
-            )
-            return record if joined == known else (*record[:place], joined, *record[place + 1 :])
-    if not record:
-        return (attempt,)
-    return tuple(sorted((*record, attempt), key=_attempt_id))
-
-
-def _attempt_id(attempt: Attempt) -> ActionId:
-    return attempt[0]
+    place = bisect_left(record, attempt[0], key=_identity)
+    if place == len(record) or record[place][0] != attempt[0]:
+        return (*record[:place], attempt, *record[place:])
+    known = record[place]
+    if known == attempt:
+        return record
+    joined = (
+        known[0],
+        known[1] if known[1] is not None else attempt[1],
+        least(known[2], attempt[2]),
+        least(known[3], attempt[3]),
+        least(known[4], attempt[4]),
+        least(known[5], attempt[5]),
+    )
+    return record if joined == known else (*record[:place], joined, *record[place + 1 :])
 
 
 def generation_of(step: StepState, task: int) -> int:
     """The task's current generation: the highest that it was retried as, 0 at first."""
     if not step.retried:
         return 0
-    return max((generation for generation, bits in step.retried.items() if bits >> task & 1), default=0)
+    bit = 1 << task  # costs what the task's place costs, where a shift would cost what the marks hold beyond it
+    return max((generation for generation, bits in step.retried.items() if bits & bit), default=0)
 
 
 def results_of(record: Record, generation: int) -> list[Attempt]:
@@ -199,31 +199,38 @@ def results_of(record: Record, generation: int) -> list[Attempt]:
     return [a for a in record if a[2] is not None and a[1] is not None and a[1][1] == generation]
 
 
-def _place(step: StepState, task: int, record: Record, tries: int) -> StepState:
-    """The step with this task's record in place and its derived bits right."""
+def _place(step: StepState, task: int, record: Record, tries: int, former: int | None = None) -> StepState:
+    """The step with this task's record in place and all that is derived from it right.
+
+    Args:
+        former: The task's generation when it was placed before; None when that has not changed.
+    """
     generation = generation_of(step, task)
-    results = opens = failures = deaths = unable = trouble = 0
+    results = opens = failures = deaths = unable = 0
     for _, lease, rendered, failed, returned, requeued in record:
         if lease is None or lease[1] != generation:
             continue
         if rendered is not None:
             results += 1
-        elif failed is not None and failed[1] in UNABLE_REASONS:
-            unable += 1
-            trouble = 1
-        elif failed is not None or (requeued is not None and requeued[1] == "stalled"):
-            failures += 1
-            trouble = 1
+        elif failed is not None:
+            if failed[1] in UNABLE_REASONS:
+                unable += 1
+            else:
+                failures += 1
         elif requeued is not None:
+            failures += requeued[1] == "stalled"
             deaths += requeued[1] == "died"
-            trouble = 1
         elif returned is None:
             opens += 1
     bit = 1 << task
     is_failed = not results and (failures >= tries or deaths >= MAX_DEATHS or unable >= MAX_UNABLE)
-    entry = pack_record(record) if results else record
+    counts, now = step.failures, {}
+    if failures or unable or step.troubled & bit:
+        now = _blamed(record, generation)
+        was = _blamed(get_record(step, task), generation if former is None else former)
+        counts = counts if was == now else _moved(counts, was, now)
     return StepState(
-        put_entry(step.pages, task, entry),
+        put_entry(step.pages, task, pack_record(record) if results else record),
         step.retried,
         step.cancelled,
         step.published,
@@ -231,8 +238,24 @@ def _place(step: StepState, task: int, record: Record, tries: int) -> StepState:
         _set(step.failed, bit, is_failed),
         _set(step.leased, bit, opens > 0 and not results),
         _set(step.contested, bit, results > 1),
-        _set(step.troubled, bit, trouble > 0),
+        _set(step.troubled, bit, bool(now)),
+        counts,
     )
+
+
+def _blamed(record: Record, generation: int) -> dict[NodeId, int]:
+    """Worker -> its failures on this task; an attempt that it was unable to run counts as three."""
+    counts: dict[NodeId, int] = {}
+    for _, lease, rendered, failed, _, _ in record:
+        if lease is not None and lease[1] == generation and rendered is None and failed is not None:
+            counts[lease[2]] = counts.get(lease[2], 0) + (3 if failed[1] in UNABLE_REASONS else 1)
+    return counts
+
+
+def _moved(counts: Mapping[NodeId, int], was: Mapping[NodeId, int], now: Mapping[NodeId, int]) -> dict[NodeId, int]:
+    """The counts of a step after those of one task changed."""
+    moved = {node: counts.get(node, 0) - was.get(node, 0) + now.get(node, 0) for node in {**counts, **now}}
+    return {node: count for node, count in moved.items() if count}
 
 
 def _set(bits: int, bit: int, is_set: bool) -> int:
@@ -241,41 +264,16 @@ def _set(bits: int, bit: int, is_set: bool) -> int:
     return bits ^ bit if bits & bit else bits
 
 
-def _rederive(step: StepState, tries: int) -> StepState:
-    """All derived bits anew: after a retry, or when the number of tries became known."""
-    fresh = StepState(step.pages, step.retried, step.cancelled, step.published)
-    for task, entry in entries(step):
-        fresh = _place(fresh, task, unpack_record(entry) if isinstance(entry, bytes) else entry, tries)
-    return fresh
+def _rederive(step: StepState, former: StepState, tasks: int, tries: int) -> StepState:
+    """What is derived of these tasks anew: after a retry, or when the number of tries became known.
 
-
-def bits_of(ranges: Iterable[tuple[int, int]]) -> int:
-    """Inclusive ranges of indices as a bit map."""
-    bits = 0
-    for first, last in ranges:
-        bits |= ((1 << (last - first + 1)) - 1) << first
-    return bits
-
-
-def ranges_of(bits: int) -> tuple[tuple[int, int], ...]:
-    """A bit map as inclusive ranges of indices."""
-    ranges = []
-    place = 0
-    while bits:
-        skip = (bits & -bits).bit_length() - 1
-        bits >>= skip
-        length = (~bits & (bits + 1)).bit_length() - 1
-        ranges.append((place + skip, place + skip + length - 1))
-        bits >>= length
-        place += skip + length
-    return tuple(ranges)
-
-
-def range_batches(bits: int) -> Iterator[tuple[tuple[int, int], ...]]:
-    """A bit map as ranges, no more at a time than one action holds."""
-    ranges = ranges_of(bits)
-    for start in range(0, len(ranges), MAX_RANGES):
-        yield ranges[start : start + MAX_RANGES]
+    Args:
+        former: The step before its marks changed.
+    """
+    for task, entry in entries(step, tasks):
+        record = unpack_record(entry) if isinstance(entry, bytes) else entry
+        step = _place(step, task, record, tries, generation_of(former, task))
+    return step
 
 
 @lru_cache(maxsize=4096)

@@ -92,6 +92,10 @@ class LogBook:
         self._digest = None
         return ready
 
+    def has_gap(self, key: LogKey) -> bool:
+        """Whether actions of that log are held back."""
+        return key in self._held_back
+
     def gaps(self) -> list[tuple[LogKey, int, int]]:
         """(log, first, last) of what is missing before actions that are held back."""
         return [(key, self.seq_of(key) + 1, min(waiting) - 1) for key, waiting in self._held_back.items()]

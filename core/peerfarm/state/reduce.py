@@ -10,16 +10,15 @@ from typing import Any
 
 from peerfarm.state import actions as a
 from peerfarm.state.actions import Action, decode_action
-from peerfarm.state.farm import Farm, Member
+from peerfarm.state.bitmaps import bits_of
+from peerfarm.state.farm import Farm, Member, put_unknown, unknown_actions
 from peerfarm.state.join import (
-    bits_of,
     join_created,
     join_end,
     join_head,
     join_marks,
     join_member,
     join_task,
-    join_unknown,
 )
 
 REDUCER_VERSION = 1
@@ -30,17 +29,17 @@ def reduce(farm: Farm, action: Action) -> Farm:
     """The farm after this action; the same object when it changes nothing."""
     body = action.body
     if body is None:
-        return join_unknown(farm, action.id, action.raw) if action.is_of_later_release else farm
+        return put_unknown(farm, action.id, action.raw) if action.is_of_later_release else farm
     return _REDUCERS[type(body)](farm, action, body)
 
 
 def apply_known(farm: Farm) -> Farm:
     """The farm with those kept actions applied that this release knows: after an upgrade."""
-    known = [action for raw in farm.unknown.values() if not (action := decode_action(raw)).is_of_later_release]
-    if known:
-        gone = {action.id for action in known}
-        farm = farm._replace(unknown={key: raw for key, raw in farm.unknown.items() if key not in gone})
-    for action in known:
+    kept = [decode_action(raw) for _, raw in unknown_actions(farm)]
+    if all(action.is_of_later_release for action in kept):
+        return farm
+    farm = farm._replace(unknown={})
+    for action in kept:
         farm = reduce(farm, action)
     return farm
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from peerfarm.model.frames import task_count, task_frames, task_of_frame
+from peerfarm.model.frames import task_count
 from peerfarm.model.ids import ActionId, JobId, NodeId
-from peerfarm.model.job import Dependency, DependencyKind, JobSpec, RunWhen
+from peerfarm.model.job import JobSpec, RunWhen
 from peerfarm.state.farm import EMPTY_STEP, Attempt, Farm, JobState, StepState, all_jobs, get_record
-from peerfarm.state.join import UNABLE_REASONS, generation_of, results_of, spec_from
+from peerfarm.state.join import generation_of, results_of, spec_from
+from peerfarm.state.needs import tasks_needing
 
 
 class TaskStatus(StrEnum):
@@ -95,33 +95,46 @@ def full_mask(spec: JobSpec, number: int) -> int:
     return (1 << task_count(spec.steps[number])) - 1
 
 
-def _later(marks: dict[int, int] | Any, generation: int) -> int:
+def _still_counting(marks: Mapping[int, int], step: StepState, within: int) -> Iterator[tuple[int, int]]:
+    """Generation -> marked tasks that were not retried as a later one, in one pass however many there are."""
+    retried = sorted(step.retried.items())
+    later = 0
+    for generation in sorted(marks, reverse=True):
+        while retried and retried[-1][0] > generation:
+            later |= retried.pop()[1] & within
+        yield generation, marks[generation] & within & ~later
+
+
+def cancelled_bits(step: StepState, within: int = -1) -> int:
+    """Tasks whose current generation was cancelled; of those in `within` alone, for marks may name far more."""
     bits = 0
-    for other, tasks in marks.items():
+    for _, tasks in _still_counting(step.cancelled, step, within):
+        bits |= tasks
+    return bits
+
+
+def published_bits(step: StepState, within: int = -1) -> int:
+    """Tasks whose current generation's frames lie under their final names; of those in `within` alone."""
+    bits = 0
+    for generation, tasks in _still_counting(step.published, step, within):
+        bits |= tasks & step.retried.get(generation, 0) if generation else tasks
+    return bits
+
+
+def outdated_bits(step: StepState, within: int = -1) -> int:
+    """Tasks of which frames of an earlier generation were published, whenever that was; of those in `within` alone."""
+    bits = 0
+    for generation, tasks in _still_counting(step.published, step, within):
+        bits |= (step.published[generation] & within) ^ tasks
+    return bits
+
+
+def retried_after(step: StepState, generation: int, within: int = -1) -> int:
+    """Tasks that were retried as a later generation than this; of those in `within` alone."""
+    bits = 0
+    for other, tasks in step.retried.items():
         if other > generation:
-            bits |= tasks
-    return bits
-
-
-def later_generations(step: StepState, generation: int) -> int:
-    """Tasks that were retried as a later generation than this."""
-    return _later(step.retried, generation)
-
-
-def cancelled_bits(step: StepState) -> int:
-    """Tasks whose current generation was cancelled."""
-    bits = 0
-    for generation, tasks in step.cancelled.items():
-        bits |= tasks & ~_later(step.retried, generation) if step.retried else tasks
-    return bits
-
-
-def published_bits(step: StepState) -> int:
-    """Tasks whose current generation's frames lie under their final names."""
-    bits = 0
-    for generation, tasks in step.published.items():
-        current = tasks & ~_later(step.retried, generation) if step.retried else tasks
-        bits |= current & step.retried.get(generation, 0) if generation else current
+            bits |= tasks & within
     return bits
 
 
@@ -130,7 +143,7 @@ def step_bits(state: JobState, spec: JobSpec, number: int) -> StepBits:
     step = state.steps.get(number, EMPTY_STEP)
     mask = full_mask(spec, number)
     done = step.done & mask
-    cancelled = cancelled_bits(step) & mask & ~done
+    cancelled = cancelled_bits(step, mask & ~done)
     over = done | cancelled
     failed = step.failed & mask & ~over
     over |= failed
@@ -145,21 +158,10 @@ def _unblocked(state: JobState, spec: JobSpec, number: int, waiting: int) -> int
     for dependency in step.depends_on:
         other = state.steps.get(dependency.step, EMPTY_STEP)
         mask = full_mask(spec, dependency.step)
-        settled = other.done & mask
+        settled = other.done
         if step.run is RunWhen.ALWAYS:
-            settled |= (other.failed | cancelled_bits(other)) & mask
-            settled |= _hopeless(state, spec, dependency.step)
-        if dependency.kind is DependencyKind.STEP:
-            if settled != mask:
-                return 0
-        elif settled != mask:
-            needs = _needs(spec, number, dependency)
-            bits = waiting
-            while bits:
-                lowest = bits & -bits
-                if needs[lowest.bit_length() - 1] & ~settled:
-                    waiting ^= lowest
-                bits ^= lowest
+            settled |= other.failed | cancelled_bits(other, mask) | _hopeless(state, spec, dependency.step)
+        waiting &= ~tasks_needing(spec, number, dependency, mask & ~settled)
         if not waiting:
             return 0
     return waiting
@@ -178,7 +180,7 @@ def _hopeless(state: JobState, spec: JobSpec, number: int) -> int:
         known = state.steps.get(place, EMPTY_STEP)
         mask = full_mask(spec, place)
         hopeless = _without_hope(spec, place, lost, over) & mask & ~known.done
-        lost.append((known.failed | cancelled_bits(known)) & mask & ~known.done | hopeless)
+        lost.append((known.failed | cancelled_bits(known, mask)) & mask & ~known.done | hopeless)
         over.append(known.done & mask | lost[-1])
     return hopeless
 
@@ -187,65 +189,12 @@ def _without_hope(spec: JobSpec, number: int, lost: list[int], over: list[int]) 
     step = spec.steps[number]
     if step.run is RunWhen.ALWAYS or not any(lost[dependency.step] for dependency in step.depends_on):
         return 0
-    everything = full_mask(spec, number)
-    hopeless, resting = 0, everything
+    hopeless, resting = 0, full_mask(spec, number)
     for dependency in step.depends_on:
         missed, ended = lost[dependency.step], over[dependency.step]
-        if dependency.kind is DependencyKind.STEP:
-            hopeless |= everything if missed else 0
-            resting &= everything if ended == full_mask(spec, dependency.step) else 0
-            continue
-        for task, needs in enumerate(_needs(spec, number, dependency)):
-            if needs & missed:
-                hopeless |= 1 << task
-            if needs & ~ended:
-                resting &= ~(1 << task)
+        hopeless |= tasks_needing(spec, number, dependency, missed)
+        resting &= ~tasks_needing(spec, number, dependency, full_mask(spec, dependency.step) & ~ended)
     return hopeless & resting
-
-
-_NEEDS_KEPT = 256
-
-
-@lru_cache(maxsize=_NEEDS_KEPT)
-def _needs_by_identity(_: int, spec_box: _Box, number: int, dependency: Dependency) -> tuple[int, ...]:
-    spec = spec_box.spec
-    own, other = spec.steps[number], spec.steps[dependency.step]
-    count = task_count(other)
-    if dependency.kind is DependencyKind.TASKS:
-        bits = 0
-        for task in dependency.tasks:
-            if task < count:
-                bits |= 1 << task
-        return (bits,) * task_count(own)
-    needs = []
-    for task in range(task_count(own)):
-        bits = 0
-        for frame in task_frames(own, task):
-            for offset in dependency.offsets:
-                needed = task_of_frame(other, frame + offset)
-                if needed is not None:
-                    bits |= 1 << needed
-        needs.append(bits)
-    return tuple(needs)
-
-
-class _Box:
-    """Hashes by identity, for a specification holds mappings."""
-
-    __slots__ = ("spec",)
-
-    def __init__(self, spec: JobSpec) -> None:
-        self.spec = spec
-
-    def __hash__(self) -> int:
-        return id(self.spec)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Box) and other.spec is self.spec
-
-
-def _needs(spec: JobSpec, number: int, dependency: Dependency) -> tuple[int, ...]:
-    return _needs_by_identity(id(spec), _Box(spec), number, dependency)
 
 
 def job_status(state: JobState, spec: JobSpec) -> JobStatus:
@@ -303,12 +252,18 @@ class OpenLease(NamedTuple):
 
 
 def open_leases(job: JobId, state: JobState) -> Iterator[OpenLease]:
-    """Every open lease of a job, also those of cancelled tasks and earlier generations of troubled ones."""
+    """Every open lease of a job, also those of cancelled tasks and of earlier generations of leased ones."""
     for number, step in state.steps.items():
         for task in tasks_in(step.leased):
-            for attempt in get_record(step, task):
-                if is_open(attempt):
-                    yield OpenLease(job, number, task, attempt[0], *attempt[1])
+            yield from open_leases_of(job, number, step, task)
+
+
+def open_leases_of(job: JobId, number: int, step: StepState, task: int) -> Iterator[OpenLease]:
+    """The open leases of one task; none when it is done or nothing of its current generation is leased."""
+    if step.leased & 1 << task:
+        for attempt in get_record(step, task):
+            if is_open(attempt):
+                yield OpenLease(job, number, task, attempt[0], *attempt[1])
 
 
 def canonical(step: StepState, task: int) -> Attempt | None:
@@ -321,12 +276,8 @@ def failures_by_worker(state: JobState) -> dict[NodeId, int]:
     """Failed attempts of current generations by worker; one that the worker was unable to run counts as three."""
     counts: dict[NodeId, int] = {}
     for step in state.steps.values():
-        for task in tasks_in(step.troubled):
-            generation = generation_of(step, task)
-            for attempt in get_record(step, task):
-                if attempt[1] is not None and attempt[3] is not None and attempt[1][1] == generation:
-                    weight = 3 if attempt[3][1] in UNABLE_REASONS else 1
-                    counts[attempt[1][2]] = counts.get(attempt[1][2], 0) + weight
+        for node, count in step.failures.items():
+            counts[node] = counts.get(node, 0) + count
     return counts
 
 
@@ -335,4 +286,5 @@ def unpublished_bits(state: JobState, spec: JobSpec, number: int) -> int:
     step = state.steps.get(number)
     if step is None or not spec.steps[number].output_dir:
         return 0
-    return step.done & full_mask(spec, number) & ~published_bits(step)
+    done = step.done & full_mask(spec, number)
+    return done & ~published_bits(step, done)

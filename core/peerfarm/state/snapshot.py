@@ -10,21 +10,12 @@ import msgpack
 from peerfarm.errors import PeerProtocolError
 from peerfarm.model import ids
 from peerfarm.model.job import MAX_STEPS, MAX_TASKS_PER_STEP
-from peerfarm.state.actions import (
-    MAX_GENERATION,
-    MAX_LAMPORT,
-    decode_action,
-    is_action_id,
-    is_ending,
-    is_key,
-    is_lease,
-    is_register,
-    is_spec,
-    unpack,
-)
+from peerfarm.state.actions import decode_action
+from peerfarm.state.bodies import MAX_GENERATION, MAX_LAMPORT
 from peerfarm.state.entities import Entity, entities
 from peerfarm.state.farm import Farm, Member, pack_record, unpack_record
 from peerfarm.state.join import join_created, join_end, join_head, join_marks, join_member, join_task
+from peerfarm.state.payloads import is_action_id, is_ending, is_key, is_lease, is_register, is_spec, unpack
 from peerfarm.state.reduce import reduce
 
 PART_BYTES = 256 * 1024

@@ -103,6 +103,16 @@ class LogStore(Protocol):
     def checkpoint(self) -> bool:
         """Tidy up at a quiet moment; takes some milliseconds. False: not now, and nothing is lost."""
 
+    def look_after(self) -> str:
+        """See that what was written can still be read at the next start, and mend it; call it about once a minute.
+
+        Returns:
+            What had happened to the files, and what was done about it, in sentences for the owner; empty when nothing.
+
+        Raises:
+            StoreError: It could not be mended; where data would be lost, every write is refused until a later call can.
+        """
+
     def close(self) -> None:
         """End in good order; a second call does nothing."""
 

@@ -14,6 +14,7 @@ from peerfarm.store import schema
 from peerfarm.store.checksums import fact_checksum, is_whole, is_whole_fact, log_seed, row_checksum
 from peerfarm.store.clean_mark import leave_clean_mark
 from peerfarm.store.log import Cut, Row, Salvage, check_rows, conflict
+from peerfarm.store.whereabouts import Whereabouts, refused, told
 
 _READ_ROWS = 2000
 """Rows fetched at once in a replay; between two fetches nothing is held open."""
@@ -42,6 +43,7 @@ class SqliteLog:
         self._wal = schema.sidecar(path, "-wal")
         self._is_closed = False
         self._broken: StoreError | None = None
+        self._astray: StoreError | None = None
         self._is_damaged = False
         self._logs: dict[tuple[str, str], tuple[int, int]] = {}
         self._new_logs: list[tuple[str, str]] = []
@@ -51,6 +53,7 @@ class SqliteLog:
         except sqlite3.Error as exc:
             raise schema.translated(exc, f"opening {path}") from exc
         try:
+            self._files = Whereabouts(path)
             with self._reading("reading the list of logs"):
                 for number, node, log_id in self._connection.execute("SELECT number, node, log FROM logs"):
                     self._logs[node, log_id] = (number, log_seed(node, log_id))
@@ -155,15 +158,46 @@ class SqliteLog:
         """Bring the WAL's content home into the database; see LogStore."""
         return not self._unchecked_bytes or self._checkpoint("PASSIVE")
 
+    def look_after(self) -> str:
+        """Notice files that were taken away, and write them again; see LogStore."""
+        if self._is_closed or self._is_damaged or self._broken:
+            return ""
+        fault = self._files.fault()
+        self._astray = None
+        if not fault:
+            return self._files.open_up()
+        try:
+            aside = self._files.write_again(self._connection)
+        except (OSError, sqlite3.Error) as exc:
+            self._astray = refused(fault, self._path, str(exc))
+            raise self._astray from exc
+        self._connection.close()  # takes away a WAL of that name, so before the new one is opened
+        try:
+            self._connection = schema.connect(self._path)
+            self._files = Whereabouts(self._path)
+        except (OSError, sqlite3.Error) as exc:
+            self._broken = StoreError(
+                f"{fault}; it was written again, but cannot be opened: {exc}", "Restart the node."
+            )
+            raise self._broken from exc
+        return told(fault, aside)
+
     def close(self) -> None:
-        """End in good order and leave the mark that says so; a damaged or broken store gets no mark."""
+        """End in good order and leave the mark that says so; a damaged or broken store gets no mark.
+
+        Raises:
+            StoreError: The files were taken away, and nothing could be saved.
+        """
         if self._is_closed:
             return
-        self._is_closed = True
-        is_tidy = not (self._is_damaged or self._broken) and self._checkpoint("TRUNCATE")
-        self._connection.close()
-        if is_tidy and not self._wal.exists():
-            leave_clean_mark(self._path)
+        try:
+            self.look_after()
+        finally:
+            self._is_closed = True
+            is_tidy = not (self._is_damaged or self._broken or self._astray) and self._checkpoint("TRUNCATE")
+            self._connection.close()
+            if is_tidy and not self._wal.exists():
+                leave_clean_mark(self._path)
 
     def _check_names(self) -> None:
         """Notice rows whose log's name was lost; one seek a log."""
@@ -243,8 +277,8 @@ class SqliteLog:
     @contextmanager
     def _writing(self, doing: str) -> Iterator[sqlite3.Connection]:
         """One transaction, durable at the end; on any failure nothing of it is kept and reading goes on."""
-        if self._broken:
-            raise StoreError(str(self._broken), hint=self._broken.hint) from self._broken
+        if lost := self._broken or self._astray:
+            raise StoreError(str(lost), hint=lost.hint) from lost
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from peerfarm.apps.base import ExpectedFile, Fatal, Places, Progress
-from peerfarm.apps.command import CommandApp, CommandReader
+from peerfarm.apps.command import CommandApp, CommandReader, not_listed
 from peerfarm.apps.registry import built_in
 from peerfarm.errors import AppFailed, InvalidJob
 from peerfarm.model.ids import JobId
@@ -52,8 +52,8 @@ def test_a_step_without_frames_fills_nothing_in() -> None:
     ("params", "words"),
     [
         ({}, "needs params.command"),
-        ({"command": "/bin/sh"}, "must be a name"),
-        ({"command": "..\\x"}, "must be a name"),
+        ({"command": "/bin/sh"}, "must be the name of an entry"),
+        ({"command": "..\\x"}, "must be the name of an entry"),
         ({"command": "tool", "args": "ls"}, "must be a list"),
         ({"command": "tool", "args": ["a"] * 257}, "must be a list"),
         ({"command": "tool", "args": [1]}, r"params\.args\[0\]"),
@@ -122,3 +122,26 @@ def test_a_bad_exit_code_is_a_failure(code: int, words: str) -> None:
     verdict = CommandReader().judge(code)
     assert verdict is not None
     assert words in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("written", "entry"),
+    [
+        ("/usr/bin/oiiotool", "oiiotool"),
+        ("oiiotool --help", "oiiotool"),
+        ("C:\\oiio\\tool.exe", "tool.exe"),
+        ("/", "NAME"),
+    ],
+)
+def test_who_writes_a_path_hears_which_entry_and_setting_are_meant(written: str, entry: str) -> None:
+    with pytest.raises(InvalidJob, match=r"command\.allow") as refused:
+        APP.check_params({"command": written})
+    assert f"`command: {entry}`" in refused.value.hint
+    assert f"`command: {{allow: {{{entry}: /PATH/TO/PROGRAM}}}}`" in refused.value.hint
+    assert "peerfarm.yaml" in refused.value.hint
+
+
+def test_an_unlisted_command_is_told_with_the_setting_and_the_line_that_lists_it() -> None:
+    told = not_listed("oiiotool")
+    for words in ("'oiiotool'", "`command.allow`", "`command: {allow: {oiiotool: /PATH/TO/PROGRAM}}`", "peerfarm apps"):
+        assert words in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -60,6 +61,34 @@ def test_wrong_usage_ends_with_2_and_a_pointer_to_the_help(argv: list[str], caps
 
 
 @pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "COMMAND is missing"),
+        (["statsu"], "Did you mean `peerfarm status`?"),
+        (["sea.blend"], "`peerfarm submit sea.blend`"),
+        (["job"], "JOB is missing"),
+        (["log", "sea", "first"], "'first' is no whole number"),
+        (["stop", "--timeout", "nan"], "'nan' is no number of seconds"),
+        (["submit", "a.blend", "--fram", "1-3"], "Did you mean --frames?"),
+        (["submit", "a.blend", "--frames"], "--frames needs a value"),
+        (["submit", "my", "scene.blend"], "quotes"),
+        (["submit", "a.blend", "--version", "4.2", "--any-version"], "--any-version does not go with --version"),
+        (["demo", "--app", "maya"], "'maya' is none of"),
+        (["join"], "`peerfarm invite`"),
+    ],
+)
+def test_wrong_usage_says_what_is_meant_and_with_json_as_one_object(
+    argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 2
+    assert words in capsys.readouterr().err
+    assert main([*argv, "--json"]) == 2
+    said = json.loads(capsys.readouterr().out)["error"]
+    assert said["kind"] == "WrongUsage"
+    assert words in f"{said['message']} {said['hint']}"
+
+
+@pytest.mark.parametrize(
     "argv",
     [
         ["status"],
@@ -97,7 +126,7 @@ def test_with_json_an_error_is_an_object_on_stdout_too(capsys: pytest.CaptureFix
     ("argv", "words"),
     [
         (["submit"], "nothing to submit"),
-        (["submit", "scene.ma"], "no application is known for 'scene.ma'"),
+        (["submit", "scene.ma"], "no application is known for 'scene.ma', and there is no such file"),
         (["submit", "missing.yaml"], "cannot be read"),
         (["submit", "job.yaml", "--time-limit", "5"], "--time-limit does not go with a job file"),
         (["submit", "a.blend", "--param", "samples"], "not of the form key=value"),
@@ -122,6 +151,33 @@ def test_a_job_file_larger_than_a_request_is_refused(tmp_path: Path, capsys: pyt
     assert "larger than" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["job.yaml", "job.json", "sea.blend"])
+@pytest.mark.parametrize("kind", ["pipe", "directory", "device", "endless device"])
+def test_what_is_no_plain_file_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str
+) -> None:
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/null" if kind == "device" else "/dev/zero")
+    assert main(["submit", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert str(path) in said
+    assert ("is a directory" if kind == "directory" else "is a pipe, a socket or a device") in said
+
+
+@pytest.mark.parametrize("name", ["x" * 5000 + ".yaml", "a\0b.yaml", "loop.yaml"])
+def test_a_name_that_no_file_can_have_is_refused_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    assert main(["submit", str(tmp_path / name)]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
 def test_the_local_file_is_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_home(os.environ).local == local_file()
     monkeypatch.delenv("PEERFARM_HOME")
@@ -143,3 +199,16 @@ def test_paths_are_made_absolute_for_the_node(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     assert str(tmp_path / "b") == absolute("a/../b")
     assert str(Path.home() / "x") == absolute("~/x")
+
+
+def test_a_home_that_is_no_directory_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("x")
+    for command in ("status", "start"):
+        assert main([command, "--home", str(tmp_path / "file")]) == 1
+        assert "is no directory" in capsys.readouterr().err
+
+
+def test_a_local_file_that_is_a_pipe_holds_up_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "local.json", 0o600)
+    assert main(["status"]) == 1
+    assert "is damaged" in capsys.readouterr().err

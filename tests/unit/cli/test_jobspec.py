@@ -171,3 +171,23 @@ def test_parameters_that_cannot_be_read_are_refused(pairs: list[str]) -> None:
 def test_files_are_known_by_their_extension() -> None:
     assert [app_of_scene(name) for name in ("a.blend", "A.BLEND", "a.ma")] == ["blender", "blender", ""]
     assert [is_job_file(name) for name in ("j.yaml", "j.YML", "j.json", "j.blend")] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (Wish("ocean"), "no frames"),
+        (Wish("ocean", output="/out"), "no frames"),
+        (Wish("ocean", frames="1-3"), "no directory for its frames"),
+        (Wish("blender", "/p/sea.blend", output="/out"), "no frames"),
+    ],
+)
+def test_an_app_that_writes_frames_needs_to_know_which_and_where(wish: Wish, words: str) -> None:
+    with pytest.raises(RequestRefused, match=words) as refused:
+        build_job(wish, None)
+    assert "--frames 1-24 --output" in refused.value.hint
+
+
+def test_a_command_needs_neither_frames_nor_an_output() -> None:
+    (step,) = build_job(Wish("command", params={"command": "mkdir"}), None)["steps"]
+    assert step == {"name": "render", "app": "command", "params": {"command": "mkdir"}}

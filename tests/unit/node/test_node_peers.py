@@ -10,6 +10,7 @@ from node_rig import Solo
 
 from peerfarm.model.ids import BootId, FarmId, JobId, LogId, NodeId, node_id_of
 from peerfarm.model.job import JOB_VERSION
+from peerfarm.model.render import AttemptStopped
 from peerfarm.node import inputs
 from peerfarm.protocol.messages import (
     PROTOCOL_VERSION,
@@ -36,7 +37,7 @@ from peerfarm.state.actions import (
     encode_action,
 )
 from peerfarm.state.entities import state_hash
-from peerfarm.state.farm import EMPTY_FARM, get_job
+from peerfarm.state.farm import EMPTY_FARM, get_job, put_unknown, unknown_actions
 from peerfarm.state.logbook import encode_vector
 from peerfarm.state.reduce import apply_known
 from peerfarm.state.selectors import register
@@ -182,6 +183,19 @@ def test_a_goodbye_is_no_death_but_frees_the_lease(solo: Solo) -> None:
     assert len(solo.starts) == 2
 
 
+def test_a_node_that_ends_gives_its_task_back_before_it_says_goodbye(solo: Solo) -> None:
+    arrive(solo)
+    compare(solo)
+    solo.submit(frames="1-2")
+    solo.turn(inputs.StopAsked())
+    last = solo.turn(inputs.RunnerSaid(AttemptStopped(solo.starts[0].attempt)))
+    assert last.is_over
+    assert last.must_sync
+    assert all(not isinstance(decode_message(raw), Goodbye) for _, raw in last.beats)
+    told = [type(decode_message(raw)) for node, raw in last.sends if node == PEER]
+    assert told[-2:] == [Actions, Goodbye]
+
+
 def test_a_worker_that_came_back_with_a_new_boot_lost_its_lease(solo: Solo) -> None:
     arrive(solo)
     compare(solo)
@@ -319,7 +333,7 @@ def test_marks_beyond_a_jobs_tasks_are_never_looked_at(solo: Solo) -> None:
         body = TasksPublished(job, 0, ((0, last),), 0)
         solo.hear(PEER, Actions((encode_action(FarmId("farmfarmfarmfarm"), (*log, seq), 50 + seq, 0, body),)))
     assert solo.node.core.book.seq_of(log) == 2
-    assert solo.node.publishing._doubtful == {(job, 0): 0b11}
+    assert solo.node.publishing._doubtful.bits(job, 0) == 0b11
 
 
 def test_a_type_of_a_later_release_survives_a_snapshot(solo: Solo) -> None:
@@ -331,7 +345,7 @@ def test_a_type_of_a_later_release_survives_a_snapshot(solo: Solo) -> None:
     for part in encode_snapshot(solo.node.core.farm):
         farm = join_part(farm, part)
     assert farm == solo.node.core.farm
-    assert list(farm.unknown.values()) == [raw]
+    assert [kept for _, kept in unknown_actions(farm)] == [raw]
     assert state_hash(farm) == solo.node.core.hash.of(solo.node.core.farm)
 
 
@@ -339,7 +353,7 @@ def test_what_an_upgrade_makes_known_is_applied_from_the_snapshot(solo: Solo) ->
     job = JobId(solo.submit())
     body = JobChanged(job, "priority", 99)
     raw = encode_action(FarmId("farmfarmfarmfarm"), (PEER, LogId("peerlog2"), 1), 500, 0, body)
-    before = solo.node.core.farm._replace(unknown={(PEER, LogId("peerlog2"), 1): raw})
+    before = put_unknown(solo.node.core.farm, (PEER, LogId("peerlog2"), 1), raw)
     after = apply_known(before)
     state = get_job(after, job)
     assert state is not None

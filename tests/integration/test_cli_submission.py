@@ -1,0 +1,61 @@
+"""`peerfarm submit`: scenes, job files, and what is neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_rig import (
+    ANSWERS,
+    JOB_ID,
+    Said,
+)
+from fake_node import FakeNode
+
+from peerfarm.cli.main import main
+from peerfarm.errors import RequestRefused
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNode]:
+    monkeypatch.setenv("PEERFARM_HOME", str(tmp_path))
+    with FakeNode(tmp_path, ANSWERS) as fake:
+        yield fake
+
+
+def test_a_scene_is_submitted_with_its_own_defaults(
+    node: FakeNode, capsys: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["submit", "sea.blend", "--chunk", "5", "--output", "frames"]) == 0
+    assert {"app": "blender", "path": str(tmp_path / "sea.blend")} == node.params_of("inspect")
+    (step,) = node.params_of("submit")["job"]["steps"]
+    assert (step["frames"], step["chunk"]) == ("1-60", 5)
+    assert step["output"] == {"dir": str(tmp_path / "frames"), "pattern": "sea_####.png"}
+    said = capsys.readouterr()
+    assert f"submitted {JOB_ID}: 60 frames in 12 tasks\n" == said.out
+    assert said.err == "warning: a texture is missing\nwarning: the scene was saved by another version\n"
+
+
+def test_a_machine_without_the_application_can_submit_what_others_render(node: FakeNode, capsys: Said) -> None:
+    node.answers["inspect"] = RequestRefused("no Blender was found on this machine", "Install it.")
+    assert main(["submit", "/p/sea.blend"]) == 1
+    assert "submit" not in node.methods()
+    assert main(["submit", "/p/sea.blend", "--frames", "1-4", "--output", "/p/frames"]) == 0
+    (step,) = node.params_of("submit")["job"]["steps"]
+    assert step["output"] == {"dir": "/p/frames", "pattern": "sea_####.png"}
+    assert "was not looked into: no Blender was found" in capsys.readouterr().err
+
+
+def test_negative_frames_need_no_equals_sign(node: FakeNode) -> None:
+    assert main(["submit", "--app", "ocean", "--frames", "-5--1", "--output", "/out"]) == 0
+    (step,) = node.params_of("submit")["job"]["steps"]
+    assert step["frames"] == "-5--1"
+    assert "inspect" not in node.methods()
+
+
+def test_a_job_file_is_sent_as_it_is(node: FakeNode, tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("\ufeffname: é\n", encoding="utf-8")
+    assert main(["submit", str(tmp_path / "job.yaml")]) == 0
+    assert node.params_of("submit") == {"text": "name: é\n", "source": "job.yaml"}
