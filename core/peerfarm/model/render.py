@@ -41,7 +41,7 @@ class FrameFile:
     """Plain file name, no directory."""
     size_bytes: int
     sha256: bytes
-    """Its blob id, 32 bytes: the plain SHA-256 of a file of at most 128 KiB, see model/blob.py."""
+    """32 bytes: of the content; in jobs whose files travel between nodes its blob id, see model/blob.py."""
 
 
 @dataclass(frozen=True, slots=True)

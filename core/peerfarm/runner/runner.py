@@ -12,6 +12,7 @@ from pathlib import Path
 
 from peerfarm.apps.base import App
 from peerfarm.config import Settings
+from peerfarm.model.job import FilesMode
 from peerfarm.model.render import (
     AttemptFailed,
     Capability,
@@ -27,14 +28,17 @@ from peerfarm.node.inputs import PathsChecked
 from peerfarm.runner import discovery, leftovers
 from peerfarm.runner.attempt import Attempt
 from peerfarm.runner.attemptlog import LogPart, read_part
+from peerfarm.runner.deliver import deliver
 from peerfarm.runner.environment import cleaned, dropped
 from peerfarm.runner.errands import Errands
 from peerfarm.runner.failures import explain
+from peerfarm.runner.files import Files
 from peerfarm.runner.paths import is_label
 from peerfarm.runner.pool import Call, FilePool
 from peerfarm.runner.process import adopt_orphans
 from peerfarm.runner.publish import publish
 from peerfarm.runner.quietlogs import QuietLogs
+from peerfarm.runner.sharedpaths import path_here, paths_here
 from peerfarm.runner.starts import Starts
 from peerfarm.runner.submission import check_submission
 from peerfarm.runner.workplace import LOG_NAME, Workplace, make_empty
@@ -65,7 +69,12 @@ class ProcessRunner:
     """
 
     def __init__(
-        self, data: Path, settings: Settings, apps: Mapping[str, App], post: Callable[[RunnerNews], None]
+        self,
+        data: Path,
+        settings: Settings,
+        apps: Mapping[str, App],
+        post: Callable[[RunnerNews], None],
+        files: Files | None = None,
     ) -> None:
         """Open the node's attempts.
 
@@ -73,6 +82,7 @@ class ProcessRunner:
             data: The node's own directory; `attempts` and `work` are made in it.
             apps: Name -> app, all that tasks may ask for.
             post: Called from any thread.
+            files: The node's store and its peers', for jobs whose files travel between nodes.
 
         Raises:
             OSError: The directory cannot be written.
@@ -89,6 +99,7 @@ class ProcessRunner:
             starts=Starts(attempts),
             quiet_logs=QuietLogs(attempts),
             post=post,
+            files=files,
         )
         self._capabilities: tuple[Capability, ...] = ()
         self._lock = threading.Lock()
@@ -210,16 +221,22 @@ class ProcessRunner:
 
     def publish(self, order: PublishOrder) -> None:
         """Bring an attempt's frames under their final names; posts PublishResult."""
-        settings = self._place.settings
         self._files.add(
             Call(
                 self._lane(order.output_dir),
                 f"publishing frames in {order.output_dir}",
                 PUBLISH_LIMIT_S,
-                lambda moved: self._post(publish(order, settings.roots, settings.name, moved)),
+                lambda moved: self._post(self._publish(order, moved)),
                 lambda why: self._post(PublishResult(order.attempt, order.job, order.step, order.task, why)),
             )
         )
+
+    def _publish(self, order: PublishOrder, moved: Callable[[], None]) -> PublishResult:
+        files, settings = self._place.files, self._place.settings
+        if order.files is FilesMode.PEERS and files is not None:
+            return deliver(order, files, lambda: self._place.is_closing, moved)
+        order = replace(order, output_dir=path_here(order.output_dir, paths_here(settings)))
+        return publish(order, settings.roots, settings.name, moved)
 
     def clean_leftovers(self) -> int:
         """End what a node that died left running; see `leftovers`. Call it before anything is started."""

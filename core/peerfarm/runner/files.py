@@ -1,0 +1,70 @@
+"""What the runner needs of the node's files where nodes share no storage; the daemon gives it, the runner asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from peerfarm.errors import RenderError
+from peerfarm.model.blob import BlobId, BlobRef
+from peerfarm.model.ids import NodeId
+from peerfarm.model.pathmap import PathMap
+from peerfarm.model.render import FrameFile
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """How a long piece of work is stopped and watched."""
+
+    is_stopped: Callable[[], bool] = lambda: False
+    """Asked several times a second; the work then ends with `FilesStopped`."""
+    moved: Callable[[str], None] = lambda _: None
+    """Told, in a few words, whenever something was done."""
+
+
+class FilesStopped(Exception):
+    """The work was stopped as `Errand.is_stopped` asked for; it is no failure."""
+
+
+class FilesLacking(RenderError):
+    """Nobody who could be asked holds what is missing.
+
+    Attributes:
+        lacking: The nodes that answered so.
+    """
+
+    def __init__(self, message: str, hint: str = "", lacking: tuple[NodeId, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.lacking = lacking
+
+
+def ref_of(frame: FrameFile) -> BlobRef:
+    """The blob that a frame is, in a job whose files travel between nodes."""
+    return BlobRef(BlobId(frame.sha256), frame.size_bytes)
+
+
+class Files(Protocol):
+    """Blobs of this node and of its peers. Every method may be called from any thread, and may take minutes.
+
+    All raise RenderError for what the artist can be told, DiskFull when there is no room, and FilesStopped.
+    """
+
+    def check_out(self, root: BlobRef, directory: Path, errand: Errand) -> PathMap:
+        """Lay the files of a manifest out in an empty directory, fetching what is missing, and say what lies where."""
+
+    def bring(self, key: str, frames: Sequence[FrameFile], holders: Sequence[NodeId], errand: Errand) -> None:
+        """Have these frames in the own store, fetched from whoever holds them."""
+
+    def place(self, frame: FrameFile, target: Path) -> None:
+        """Let a frame that is in the own store appear under this path, for reading alone."""
+
+    def copy_out(self, frame: FrameFile, target: Path) -> None:
+        """Write a copy, verified and synced, that belongs to the user; `target` does not exist yet."""
+
+    def is_same(self, frame: FrameFile, path: Path) -> bool:
+        """Whether the plain file at `path` has this frame's content."""
+
+    def take_in(self, pin: str, paths: Sequence[Path]) -> tuple[BlobRef, ...]:
+        """Move finished files into the own store, durably, and keep them from eviction under `pin`."""
