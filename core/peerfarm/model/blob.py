@@ -23,6 +23,9 @@ MAX_BLOB_BYTES = MAX_BLOCK_BYTES * MAX_BLOCKS
 
 _MARK = b"peerfarm blob 1\0"
 
+EMPTY_ID = BlobId(hashlib.sha256(b"").digest())
+"""The blob without content, which has no blocks."""
+
 
 def block_bytes(size_bytes: int) -> int:
     """How long each block of a file of this size is, but for its last: the same on every node.
@@ -30,7 +33,9 @@ def block_bytes(size_bytes: int) -> int:
     Raises:
         InvalidManifest: The file is longer than MAX_BLOB_BYTES, or the size is negative.
     """
-    if not 0 <= size_bytes <= MAX_BLOB_BYTES:
+    if size_bytes < 0:
+        raise InvalidManifest(f"a file of {size_bytes} bytes, which cannot be")
+    if size_bytes > MAX_BLOB_BYTES:
         raise InvalidManifest(
             f"a file of {size_bytes} bytes; at most {MAX_BLOB_BYTES} can travel between nodes",
             "Split the file, or put it on shared storage and submit with `files: shared`.",
@@ -59,14 +64,15 @@ def blob_id(size_bytes: int, hashes: Sequence[bytes]) -> BlobId:
     """Name a blob by its size and the SHA-256 of each of its blocks.
 
     A file of at most one block is named by the plain SHA-256 of its content, so that small files can be checked with
-    any tool; a longer one by the SHA-256 over its size, its block length and its block hashes.
+    any tool; a longer one by half a SHA-512 over its size, its block length and its block hashes. It is another
+    function so that nobody can make a small file whose content has a longer one's name.
     """
     if not hashes:
-        return BlobId(hashlib.sha256(b"").digest())
+        return EMPTY_ID
     if len(hashes) == 1:
         return BlobId(bytes(hashes[0]))
     head = _MARK + struct.pack(">QI", size_bytes, block_bytes(size_bytes))
-    return BlobId(hashlib.sha256(head + b"".join(hashes)).digest())
+    return BlobId(hashlib.sha512(head + b"".join(hashes)).digest()[:HASH_BYTES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class BlockList:
 
     size_bytes: int
     hashes: tuple[bytes, ...]
+    """SHA-256 of each block, 32 bytes."""
 
     @property
     def id(self) -> BlobId:
@@ -88,6 +95,17 @@ class BlockList:
         if any(len(one) != HASH_BYTES for one in self.hashes):
             raise InvalidManifest("a block hash is not 32 bytes long")
 
+    @property
+    def ref(self) -> BlobRef:
+        """The blob as others want it."""
+        return BlobRef(self.id, self.size_bytes)
+
+    def proves(self, block: int, data: bytes) -> bool:
+        """Whether these bytes are that block; False as well when there is no such block."""
+        if not 0 <= block < len(self.hashes):
+            return False
+        return len(data) == block_range(self.size_bytes, block)[1] and _sha256(data) == self.hashes[block]
+
 
 @dataclass(frozen=True, slots=True)
 class BlobRef:
@@ -95,3 +113,15 @@ class BlobRef:
 
     id: BlobId
     size_bytes: int
+
+
+def blocks_of(content: bytes) -> BlockList:
+    """The block list of what is in memory."""
+    length = block_bytes(len(content))
+    view = memoryview(content)
+    hashes = tuple(_sha256(view[first : first + length]) for first in range(0, len(content), length))
+    return BlockList(len(content), hashes)
+
+
+def _sha256(data: bytes | memoryview) -> bytes:
+    return hashlib.sha256(data).digest()

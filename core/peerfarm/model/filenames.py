@@ -11,6 +11,10 @@ MAX_NAME_BYTES = 240
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
+_UNREADABLE = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+"""Halves of characters: how Python shows bytes of a file name that are no UTF-8."""
+_NO_PARTS = frozenset({"", ".", ".."})
 _ILLEGAL = frozenset('<>:"|?*\\')
 
 
@@ -22,6 +26,8 @@ def normal_path(path: str) -> str:
 
 def collision_key(path: str) -> str:
     """Equal for two paths that some system takes for one."""
+    if path.isascii():
+        return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
@@ -33,15 +39,15 @@ def path_fault(path: str) -> str:
         return "is absolute"
     if path != unicodedata.normalize("NFC", path):
         return "is not in the normal form of Unicode (NFC)"
+    if _UNREADABLE.search(path):
+        return "holds a backslash or a control character"
+    if _NO_TEXT.search(path):
+        return "holds bytes that are no text"
     for part in path.split("/"):
-        if part in {"", ".", ".."}:
+        if part in _NO_PARTS:
             return "has an empty part, `.` or `..`"
-        if "\\" in part or any(ord(char) < 32 or ord(char) == 127 for char in part):
-            return "holds a backslash or a control character"
-        if len(part.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+        if len(part) * 4 > MAX_NAME_BYTES and len(part.encode()) > MAX_NAME_BYTES:
             return f"has a part of more than {MAX_NAME_BYTES} bytes"
-        if any(0xD800 <= ord(char) < 0xE000 for char in part):
-            return "holds bytes that are no text"
     return ""
 
 
@@ -55,3 +61,46 @@ def windows_fault(path: str) -> str:
         if _DEVICE.fullmatch(part):
             return f"has the part {part!r}, which is a device on Windows"
     return ""
+
+
+def split_absolute(path: str, system: str) -> tuple[str, ...] | None:
+    """An absolute path as its system means it: first the drive, the share or `/`, then the parts; None when relative.
+
+    Pure text: `.`, `..`, empty parts and, on Windows, both slashes and the drive letter's case are put right; links
+    are not looked at. Two spellings of one place give equal answers but for the case of the parts.
+    """
+    text = unicodedata.normalize("NFC", path)
+    anchor, rest = "/", text
+    if system == "windows":
+        text = text.replace("\\", "/")
+        text = re.sub(r"^//\?/(UNC/)?", lambda found: "//" if found[1] else "", text, flags=re.IGNORECASE)
+        if text.startswith("//"):
+            server, _, rest = text[2:].partition("/")
+            share, _, rest = rest.partition("/")
+            anchor = f"//{server}/{share}".lower()
+        elif _DRIVE.match(text) and text[2:3] == "/":
+            anchor, rest = text[:2].upper(), text[3:]
+        else:
+            return None
+    elif not text.startswith("/"):
+        return None
+    parts: list[str] = []
+    for part in rest.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in {"", "."}:
+            parts.append(part)
+    return (anchor, *parts)
+
+
+def below(base: str, path: str, system: str) -> str | None:
+    """Where `path` lies below the directory `base`, in the form that manifests hold; None when it lies elsewhere.
+
+    Both are absolute on `system`, one of `manifest.SYSTEMS`. Windows and macOS do not tell cases apart.
+    """
+    outer, inner = split_absolute(base, system), split_absolute(path, system)
+    if outer is None or inner is None or len(inner) <= len(outer):
+        return None
+    head = inner[: len(outer)]
+    is_same = head == outer if system == "linux" else list(map(collision_key, head)) == list(map(collision_key, outer))
+    return "/".join(inner[len(outer) :]) if is_same else None

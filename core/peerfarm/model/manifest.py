@@ -66,7 +66,10 @@ def encode_manifest(manifest: Manifest) -> bytes:
     rows = [
         [f.path, f.blocks.size_bytes, f.mode, f.mtime_ns, b"".join(f.blocks.hashes), f.origin] for f in manifest.files
     ]
-    raw: bytes = msgpack.packb([MANIFEST_VERSION, manifest.base, manifest.system, rows])
+    try:
+        raw: bytes = msgpack.packb([MANIFEST_VERSION, manifest.base, manifest.system, rows])
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise InvalidManifest("a path that holds bytes that are no text, or a time far from now") from error
     if len(raw) > MAX_MANIFEST_BYTES:
         raise InvalidManifest(
             f"the list of the job's files takes {len(raw)} bytes, more than {MAX_MANIFEST_BYTES}",
@@ -85,22 +88,43 @@ def decode_manifest(raw: bytes) -> Manifest:
     if len(raw) > MAX_MANIFEST_BYTES:
         raise InvalidManifest(f"a manifest of {len(raw)} bytes; at most {MAX_MANIFEST_BYTES} are read")
     try:
-        whole = msgpack.unpackb(raw, use_list=False, max_array_len=MAX_FILES + 8, max_map_len=0, max_ext_len=0)
-    except (ValueError, msgpack.UnpackException, UnicodeDecodeError, RecursionError) as error:
+        base, system, rows = _unpacked(raw)
+    except (ValueError, msgpack.UnpackException) as error:
         raise InvalidManifest("a manifest that cannot be read") from error
-    if not (isinstance(whole, tuple) and len(whole) == 4 and whole[0] == MANIFEST_VERSION):
-        raise InvalidManifest("not a manifest of a version that this release of peerfarm knows")
-    _, base, system, rows = whole
-    if not (isinstance(base, str) and isinstance(rows, tuple) and system in SYSTEMS):
+    if not (isinstance(base, str) and isinstance(system, str) and system in SYSTEMS):
         raise InvalidManifest("a manifest whose head is malformed")
     files = tuple(_file(row) for row in rows)
     _check_together(files)
     return Manifest(base, system, files)
 
 
-def _file(row: Any) -> ManifestFile:
-    if not (isinstance(row, tuple) and len(row) == 6):
-        raise InvalidManifest("a manifest with a malformed file")
+def _unpacked(raw: bytes) -> tuple[Any, Any, list[tuple[Any, ...]]]:
+    """The parts of a manifest, nothing of them checked but that they are flat.
+
+    Read piece by piece: a few bytes of nested lists would become a hundred times as much memory.
+    """
+    unpacker = msgpack.Unpacker(max_buffer_size=max(1, len(raw)), max_array_len=0, max_map_len=0, max_ext_len=0)
+    unpacker.feed(raw)
+    read, read_length = unpacker.unpack, unpacker.read_array_header
+    if read_length() != 4:
+        raise InvalidManifest("a manifest whose head is malformed")
+    version = read()
+    if type(version) is not int or version != MANIFEST_VERSION:
+        raise InvalidManifest("not a manifest of a version that this release of peerfarm knows")
+    base, system, count = read(), read(), read_length()
+    if count > MAX_FILES:
+        raise InvalidManifest(f"{count} files; at most {MAX_FILES} can travel with one job")
+    rows = []
+    for _ in range(count):
+        if read_length() != 6:
+            raise InvalidManifest("a manifest with a malformed file")
+        rows.append((read(), read(), read(), read(), read(), read()))
+    if unpacker.tell() != len(raw):
+        raise InvalidManifest("a manifest with something behind its end")
+    return base, system, rows
+
+
+def _file(row: tuple[Any, ...]) -> ManifestFile:
     path, size_bytes, mode, mtime_ns, packed, origin = row
     are_types_right = isinstance(path, str) and isinstance(packed, bytes) and isinstance(origin, str)
     if not are_types_right or any(type(number) is not int for number in (size_bytes, mode, mtime_ns)):
@@ -132,11 +156,12 @@ def _check_together(files: tuple[ManifestFile, ...]) -> None:
                 "Rename one of them.",
             )
         seen[key] = file.path
-    for file in files:
-        parts = collision_key(file.path).split("/")
-        for end in range(1, len(parts)):
-            if "/".join(parts[:end]) in seen:
-                raise InvalidManifest(f"{file.path!r} lies below a path that is a file")
+    for key, path in seen.items():
+        end = key.rfind("/")
+        while end > 0:
+            if key[:end] in seen:
+                raise InvalidManifest(f"{path!r} lies below {seen[key[:end]]!r}, which is a file")
+            end = key.rfind("/", 0, end)
 
 
 def root_ref(raw: bytes, blocks: BlockList) -> BlobRef:

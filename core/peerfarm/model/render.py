@@ -190,6 +190,8 @@ class PublishOrder:
     """PEERS: who is expected to hold the frames."""
     is_overwriting: bool = True
     """Whether a file may be replaced that stands there and is none of this job's."""
+    is_asked_here: bool = False
+    """PEERS: a user of this machine named the directory just now; else it must have been named at the submission."""
     former: tuple[bytes, ...] = ()
     """Blob ids of this task's other results, which may be replaced."""
 

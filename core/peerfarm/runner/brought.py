@@ -33,7 +33,6 @@ def check_out(task: RenderTask, work: Path, files: Files, errand: Errand) -> Pat
     if task.manifest is None:
         return AS_WRITTEN
     directory = work / CHECKOUT
-    directory.mkdir(mode=0o700)
     return files.check_out(task.manifest, directory, errand)
 
 

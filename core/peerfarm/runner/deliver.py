@@ -26,7 +26,7 @@ def deliver(
     """
     result = PublishResult(order.attempt, order.job, order.step, order.task)
     try:
-        output = Path(order.output_dir)
+        output = _folder(order, files)
         wanted = [frame for frame in order.frames if not _is_there(output, frame, order, files)]
         if not wanted:
             return result
@@ -44,6 +44,15 @@ def deliver(
     except Exception as error:  # noqa: BLE001 - also a bug must become a result, or the job would wait for ever
         return replace(result, error=explain(error)[1])
     return result
+
+
+def _folder(order: PublishOrder, files: Files) -> Path:
+    if not order.is_asked_here and not files.may_deliver(order.job, order.output_dir):
+        raise PeerfarmError(
+            f"nobody named {order.output_dir} on this machine as the output of job {order.job}",
+            f"Take the frames with `peerfarm fetch {order.job} DIRECTORY`.",
+        )
+    return Path(order.output_dir)
 
 
 def _is_there(output: Path, frame: FrameFile, order: PublishOrder, files: Files) -> bool:

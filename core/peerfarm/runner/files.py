@@ -9,7 +9,7 @@ from typing import Protocol
 
 from peerfarm.errors import RenderError
 from peerfarm.model.blob import BlobId, BlobRef
-from peerfarm.model.ids import NodeId
+from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.pathmap import PathMap
 from peerfarm.model.render import FrameFile
 
@@ -52,7 +52,10 @@ class Files(Protocol):
     """
 
     def check_out(self, root: BlobRef, directory: Path, errand: Errand) -> PathMap:
-        """Lay the files of a manifest out in an empty directory, fetching what is missing, and say what lies where."""
+        """Lay the files of a manifest out in a directory that is not there yet, and say what lies where.
+
+        What is missing is fetched first.
+        """
 
     def bring(self, key: str, frames: Sequence[FrameFile], holders: Sequence[NodeId], errand: Errand) -> None:
         """Have these frames in the own store, fetched from whoever holds them."""
@@ -65,6 +68,9 @@ class Files(Protocol):
 
     def is_same(self, frame: FrameFile, path: Path) -> bool:
         """Whether the plain file at `path` has this frame's content."""
+
+    def may_deliver(self, job: JobId, directory: str) -> bool:
+        """Whether a user of this machine named that directory for the frames of that job."""
 
     def take_in(self, pin: str, paths: Sequence[Path]) -> tuple[BlobRef, ...]:
         """Move finished files into the own store, durably, and keep them from eviction under `pin`."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from peerfarm.apps.base import App
 from peerfarm.config import Settings
+from peerfarm.model.collected import Collected
+from peerfarm.model.files import StepFiles
 from peerfarm.model.job import FilesMode
 from peerfarm.model.render import (
     AttemptFailed,
@@ -28,6 +30,7 @@ from peerfarm.node.inputs import PathsChecked
 from peerfarm.runner import discovery, leftovers
 from peerfarm.runner.attempt import Attempt
 from peerfarm.runner.attemptlog import LogPart, read_part
+from peerfarm.runner.collecting import collect
 from peerfarm.runner.deliver import deliver
 from peerfarm.runner.environment import cleaned, dropped
 from peerfarm.runner.errands import Errands
@@ -151,6 +154,10 @@ class ProcessRunner:
                 lambda why: self._post(Inspected(request, None, why)),
             )
         )
+
+    def collect(self, step: StepFiles, system: str, name: str, is_cancelled: Callable[[], bool]) -> Collected | None:
+        """Which files a step needs; waits for the application, so never call it from the loop. See `collecting`."""
+        return collect(self._apps[step.app], step.params, system, self._capabilities, self._place, name, is_cancelled)
 
     def check_paths(self, request: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
         """Look at the paths of a submission; posts PathsChecked."""
