@@ -146,6 +146,7 @@ def disk_lost(world: World, last_s: float) -> None:
             world.fire("a disk lost", shell.name)
             shell.crash(is_power=True)
             shell.disk = MemoryDisk()
+            world.files.lose(shell)
             world.watch.rolled_back(shell)
             world.after(1.0, _reboot, shell)
             world.after(1.5, join_anew, world, shell)
@@ -387,11 +388,39 @@ def newcomer(world: World, last_s: float) -> None:
         world.join(shell, world.rng.choice(inviters))
 
 
+def evict(world: World, last_s: float) -> None:
+    """Stores make room, again and again, for what other jobs bring."""
+    for shell in some(world, 3):
+        world.fire("a store makes room", shell.name)
+        for wait_s in (0.0, 1.0, last_s):
+            world.after(wait_s, world.files.evict, shell)
+
+
+def store_full(world: World, last_s: float) -> None:
+    """A store has no room for another blob for a while."""
+    for shell in some(world):
+        world.fire("a store full", shell.name)
+        shell.blobs.is_full = True
+        world.after(last_s, setattr, shell.blobs, "is_full", False)
+
+
+def kill_holder(world: World, last_s: float) -> None:
+    """A machine that holds results which are not in place loses its power."""
+    holding = [shell for shell in world.up() if any(key[:4] in {"resu", "keep"} for key in shell.blobs.pins)]
+    if holding:
+        shell = world.rng.choice(holding)
+        world.fire("a holder of results switched off", shell.name)
+        shell.crash(is_power=True)
+        world.after(last_s, _reboot, shell)
+
+
 FAULTS: tuple[Fault, ...] = (
     delay, drop, duplicate, reorder, slow_peer, halves, ring, bridge, one_way, lost_grant, kill, kill_submitter,
     power_before_commit, power_before_sending, power, dead_for_good, pause, clock_suspend, clock_jump, old_image,
     disk_lost, disk_full, lag, servers_dead, restart, storage_refuses, remove_racing_lease, cancel_racing_done,
     lease_asked_twice, hostile_member, stranger, later_version, ask_things, end_jobs, newcomer,
 )  # fmt: skip
+FILE_FAULTS: tuple[Fault, ...] = (evict, store_full, kill_holder, disk_lost)
+"""Drawn beside the others where files travel."""
 RARE: tuple[Fault, ...] = (stuck_renderer,)
 """Drawn seldom, for they make a run long."""

@@ -24,6 +24,7 @@ PROPERTIES = {
     "P11": "cost",
     "P12": "security",
     "P13": "clocks",
+    "P14": "files at hand",
 }
 MEANS = ("per action", "longest", "bytes per")
 """Figures of which the mean and the greatest are told; the others are sums."""

@@ -12,11 +12,12 @@ from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.jobs import add_job_argument
 from peerfarm.cli.place import absolute, local_file
 from peerfarm.cli.screen import Screen
-from peerfarm.cli.transferline import TransferLine
+from peerfarm.errors import NoAnswer
 from peerfarm.gateway.client import LocalClient
 
 SILENCE_S = 300.0
 """A node that says nothing of a fetch for so long does not carry it out any more."""
+SHOWN = 10
 
 
 def add_fetch(parser: argparse.ArgumentParser) -> None:
@@ -34,36 +35,35 @@ def run_fetch(args: argparse.Namespace, screen: Screen) -> int:
     if args.directory:
         params["directory"] = absolute(args.directory)
     with LocalClient(local_file()) as client:
-        client.call("subscribe")
         begun = client.call("fetch", **params)
         end = _follow(client, begun, screen, args.timeout)
     if screen.is_json:
         screen.data({**begun, **end})
     else:
         _tell(begun, end, screen)
-    if end.get("is_timed_out"):
-        return ExitCode.TIMED_OUT
-    return ExitCode.REFUSED if end["missing_count"] or end["error"] else ExitCode.OK
+    return ExitCode.REFUSED if end["missing_count"] or begun["not_done"] else ExitCode.OK
 
 
 def _follow(client: LocalClient, begun: dict[str, Any], screen: Screen, timeout_s: float | None) -> dict[str, Any]:
-    line = TransferLine(screen)
     deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
     try:
         while True:
             left_s = SILENCE_S if deadline_s is None else min(SILENCE_S, deadline_s - time.monotonic())
             event = client.next_event(left_s) if left_s > 0 else None
             if event is None:
-                client.call("cancel_fetch", fetch=begun["fetch"])
-                error = "the fetch did not end in time; what has come stays, and another fetch goes on from there"
-                return {"missing": [], "missing_count": begun["frames"], "error": error, "is_timed_out": True}
-            if event.get("fetch") != begun["fetch"]:
+                client.call("cancel_fetch", job=begun["job"])
+                raise NoAnswer(
+                    "the fetch did not end in time", "What has come stays, and another fetch goes on from there."
+                )
+            if event.get("job") != begun["job"]:
                 continue
             if event["type"] == "fetch/ended":
-                return {name: event[name] for name in ("missing", "missing_count", "error", "fetched")}
-            line.show(event)
+                return {name: event[name] for name in ("done", "total", "missing", "missing_count", "is_cancelled")}
+            if event["type"] == "fetch/progress":
+                words = f"fetching: {event['done']} of {text.count(event['total'], 'task')}"
+                screen.progress(event["done"] / max(event["total"], 1), words)
     except KeyboardInterrupt:
-        client.call("cancel_fetch", fetch=begun["fetch"])
+        client.call("cancel_fetch", job=begun["job"])
         screen.note("no longer fetching; what has come stays")
         raise
     finally:
@@ -71,12 +71,16 @@ def _follow(client: LocalClient, begun: dict[str, Any], screen: Screen, timeout_
 
 
 def _tell(begun: dict[str, Any], end: dict[str, Any], screen: Screen) -> None:
-    if "fetched" in end:
-        where = ", ".join(text.clean(directory) for directory in begun["directories"])
-        screen.line(f"fetched {text.count(end['fetched'], 'frame')} into {where}")
-    if end["error"]:
-        screen.note(f"peerfarm: {text.clean(end['error'])}")
-    if end["missing_count"]:
-        shown = ", ".join(text.clean(name) for name in end["missing"][:10])
-        more = f" and {end['missing_count'] - 10} more" if end["missing_count"] > 10 else ""
-        screen.note(f"{text.count(end['missing_count'], 'frame')} missing: {shown}{more}")
+    where = ", ".join(text.clean(directory) for directory in begun["directories"])
+    screen.line(f"fetched the frames of {end['done']} of {text.count(end['total'], 'finished task')} into {where}")
+    for row in end["missing"][:SHOWN]:
+        frames = f"frames {row['frames']}" if row["frames"] else f"task {row['task']}"
+        screen.note(f"missing: {frames} of step {row['step']}: {text.clean(row['why'])}")
+    if end["missing_count"] > SHOWN:
+        screen.note(f"and {end['missing_count'] - SHOWN} tasks more are missing")
+    if begun["not_done"]:
+        screen.note(f"{text.count(begun['not_done'], 'task')} of the job {_are(begun['not_done'])} not done yet")
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

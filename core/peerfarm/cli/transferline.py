@@ -7,7 +7,7 @@ from typing import Any
 from peerfarm.cli import text
 from peerfarm.cli.screen import Screen
 
-KINDS = ("submit/progress", "fetch/progress")
+KINDS = ("submit/progress",)
 
 
 class TransferLine:

@@ -317,6 +317,8 @@ class Loop:
                 self._gateway.refuse(answer.client, answer.id, answer.error)
             else:
                 self._gateway.answer(answer.client, answer.id, answer.result or {})
+        for client, event in effects.private:
+            self._gateway.push(client, event)
         write_events(effects.events)
         for event in effects.events:
             for client in self._node.requests.listeners:

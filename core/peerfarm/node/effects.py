@@ -154,6 +154,8 @@ class Effects:
     """4. To plug-ins and the command line."""
     events: list[dict[str, Any]] = field(default_factory=list)
     """5. Told to every subscriber."""
+    private: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """(local client, event): told to that one alone, which asked for it by a request."""
     forgotten: list[JobId] = field(default_factory=list)
     """Jobs whose attempts may be removed from disk."""
     is_over: bool = False

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from peerfarm.model.ids import ActionId, FarmId, NodeId, node_id_of
+from peerfarm.model.ids import ActionId, FarmId, JobId, NodeId, node_id_of
 from peerfarm.model.job import JOB_VERSION
 from peerfarm.model.worker import AppTold, WorkerView
 from peerfarm.node.core import Core
@@ -33,7 +33,7 @@ IN_STEP_S = 0.25
 """A beat heard so shortly before the own one is due is answered by it at once. So all nodes fall into step, as
 fireflies do, and one that has nothing to do wakes up once a second and not once for each peer."""
 MAX_PLACES = 64
-"""Members whose addresses go in one message, which holds them even where each has as many and as long ones as it may."""
+"""Members whose addresses go in one message; it holds them even where each has as many and as long ones as may be."""
 GREET_EVERY_BEATS = 10
 """A greeting that got lost is made good by the next; a repeated one changes nothing."""
 
@@ -65,6 +65,8 @@ class Presence:
         self.peers: dict[NodeId, Peer] = {}
         self.apps: tuple[AppTold, ...] = ()
         self.load_percent = 0
+        self.fetching: Callable[[], tuple[tuple[JobId, int], ...]] = tuple
+        """(job, thousandths) of the files that this node fetches."""
         self._next_beat_s = 0.0
         self._next_death_s = math.inf
         self._beats = 0
@@ -288,6 +290,7 @@ class Presence:
                 REDUCER_VERSION,
                 self.load_percent,
                 self._running(),
+                self.fetching(),
             )
         )
         linked = [peer.node for peer in self.peers.values() if peer.has_link]
@@ -328,6 +331,7 @@ class Presence:
             mine.memory_mb,
             mine.cores,
             mine.addresses[:MAX_TOLD_ADDRESSES],
+            mine.transfer_port,
         )
 
     def _judge(self, peer: Peer) -> None:

@@ -12,6 +12,7 @@ from peerfarm.model import ids
 from peerfarm.model.ids import ActionId, JobId, LogId, NodeId
 from peerfarm.model.worker import AppTold
 from peerfarm.state.actions import MAX_LAMPORT, is_action_id, is_key, unpack
+from peerfarm.state.payloads import MAX_STEP, MAX_TASK, Frame, is_frames
 
 PROTOCOL_VERSION = 1
 """Greeted at first; a peer of another major version is told so and left alone."""
@@ -23,6 +24,8 @@ MAX_WORDS = 256
 MAX_TOLD_ADDRESSES = 16
 BATCH_BYTES = 256 * 1024
 """Actions go in batches of at most this."""
+MAX_FETCHING = 4
+"""Fetches that a heartbeat tells of."""
 
 RunningAttempt = tuple[ActionId, int, int]
 """(lease, progress in thousandths, frame being rendered or 0)."""
@@ -57,6 +60,8 @@ class About(NamedTuple):
     memory_mb: int
     cores: int
     addresses: tuple[str, ...]
+    transfer_port: int = 0
+    """Where it serves files to peers, at the same addresses; 0 while it serves none."""
 
 
 class Beat(NamedTuple):
@@ -69,6 +74,8 @@ class Beat(NamedTuple):
     reducer_version: int
     load_percent: int
     running: tuple[RunningAttempt, ...]
+    fetching: tuple[tuple[JobId, int], ...] = ()
+    """(job, thousandths): whose files it fetches, and how far it is."""
 
 
 class Actions(NamedTuple):
@@ -162,6 +169,33 @@ class LogTell(NamedTuple):
     is_complete: bool
 
 
+class KeepAsk(NamedTuple):
+    """I rendered these frames: keep a second copy, which you fetch from me."""
+
+    lease: ActionId
+    job: JobId
+    step: int
+    task: int
+    frames: tuple[Frame, ...]
+    """(name, size, blob id)."""
+
+
+class KeepTold(NamedTuple):
+    """The copy is durable here and kept from eviction, or there will be none."""
+
+    lease: ActionId
+    is_kept: bool
+    reason: str
+    """Why not."""
+
+
+class KeepMoved(NamedTuple):
+    """The copy is under way; sent now and then, so that whoever asked knows that waiting is worth it."""
+
+    lease: ActionId
+    thousandths: int
+
+
 class Whereabouts(NamedTuple):
     """Where other members can be dialled, as the sender knows (the paper's Known Worker List)."""
 
@@ -205,6 +239,9 @@ Message = (
     | LeaseWithdrawn
     | LogAsk
     | LogTell
+    | KeepAsk
+    | KeepTold
+    | KeepMoved
     | Whereabouts
     | JoinAsk
     | JoinTell
@@ -269,6 +306,7 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
             _COUNT,
             _whole(0, 1 << 16),
             _many(MAX_TOLD_ADDRESSES, _text(200)),
+            _whole(0, 65535),
         ),
     ),
     4: (
@@ -280,6 +318,7 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
             _whole(0, 1 << 16),
             _whole(0, 100_000),
             _many(MAX_RUNNING, _row(is_action_id, _whole(0, 1000), _whole(-(1 << 40), 1 << 40))),
+            _many(MAX_FETCHING, _row(_JOB, _whole(0, 1000))),
         ),
     ),
     5: (Actions, (_many(20_000, _bytes(64 * 1024)),)),
@@ -295,6 +334,9 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
     15: (LogAsk, (_COUNT, is_action_id, _COUNT, _whole(1, 512 * 1024))),
     16: (LogTell, (_COUNT, _flag, _text(600 * 1024), _COUNT, _COUNT, _flag)),
     19: (Whereabouts, (_many(10_000, _row(_NODE, _many(MAX_TOLD_ADDRESSES, _text(200)))),)),
+    20: (KeepAsk, (is_action_id, _JOB, _whole(0, MAX_STEP), _whole(0, MAX_TASK), is_frames)),
+    21: (KeepTold, (is_action_id, _flag, _text(400))),
+    22: (KeepMoved, (is_action_id, _whole(0, 1000))),
     17: (JoinAsk, (_whole(0, 1 << 16), _text(100), is_key, _text(100), _many(MAX_TOLD_ADDRESSES, _text(200)))),
     18: (
         JoinTell,
@@ -316,11 +358,22 @@ def encode_message(message: Message) -> bytes:
     Raises:
         ValueError: Larger than a peer accepts; callers bound what they send so that this is a bug.
     """
-    raw: bytes = msgpack.packb((_CODES[type(message)], *message))
+    raw: bytes = msgpack.packb((_CODES[type(message)], *_told_fields(message)))
     if len(raw) > MAX_MESSAGE_BYTES:
         msg = f"a {type(message).__name__} of {len(raw)} bytes exceeds {MAX_MESSAGE_BYTES}"
         raise ValueError(msg)
     return raw
+
+
+def _told_fields(message: Message) -> tuple[Any, ...]:
+    """The fields, without those at the end that say nothing: they came later than the message."""
+    fields = tuple(message)
+    defaults = message._field_defaults
+    while fields and message._fields[len(fields) - 1] in defaults:
+        if fields[-1] != defaults[message._fields[len(fields) - 1]]:
+            break
+        fields = fields[:-1]
+    return fields
 
 
 def decode_message(raw: bytes) -> Message | None:
@@ -338,9 +391,9 @@ def decode_message(raw: bytes) -> Message | None:
     if known is None:
         return None
     make, checks = known
-    if len(parts) - 1 != len(checks):
+    if not len(checks) - len(make._field_defaults) <= len(parts) - 1 <= len(checks):
         raise PeerProtocolError(f"a {make.__name__} has {len(checks)} fields, not {len(parts) - 1}")
-    for check, value, field in zip(checks, parts[1:], make._fields, strict=True):
+    for check, value, field in zip(checks, parts[1:], make._fields, strict=False):
         if not check(value):
             raise PeerProtocolError(f"a {make.__name__}'s {field} has a wrong type or an impossible value")
     message: Message = make(*parts[1:])
