@@ -21,6 +21,7 @@ LIMIT_S = 60.0
 PATTERN = "f_####.png"
 SIZE = (64, 36)
 COMMAND_LIMIT_S = 60.0
+PAINT = Path(__file__).with_name("paint.py")
 
 
 class RealNode(FarmNode):
@@ -88,10 +89,29 @@ class RealFarm(Farm):
         """So many nodes that render."""
         return [self.add(name) for name in NAMES[:count]]
 
+    def paint_allowed(self) -> dict[str, Any]:
+        """The setting `command` of a node that may run `paint.py`, whose attempts all give other bytes."""
+        program = self.scenes / "paint"
+        if not program.exists():
+            program.write_text(f"#!{sys.executable}\n{PAINT.read_text('utf-8')}", "utf-8")
+            program.chmod(0o755)
+        return {"allow": {"paint": str(program)}}
+
+    def submit_painting(self, node: FarmNode, frames: str, chunk: int, frame_s: float) -> str:
+        """Submit a job for `paint.py`, which is silent until it has painted a frame; gives its id."""
+        params = {"command": "paint", "args": ["{output}", "{frames}", str(frame_s)]}
+        return self.submit_step(node, {"app": "command", "params": params, "frames": frames, "chunk": chunk})
+
     def start(self, say: Callable[[str], None] = lambda _: None) -> None:
-        """As `Farm.start`, until every node has found its applications."""
+        """As `Farm.start`, until every node has found its applications, and all the others know."""
         super().start(say)
         self.await_apps()
+        able = {node.name for node in self.living if node.call("status")["node"]["render"]}
+
+        def knows_all(node: FarmNode) -> bool:
+            return able <= {row["name"] for row in node.call("nodes")["nodes"] if row["apps"]}
+
+        self.wait_for("word of all applications", lambda: all(knows_all(node) for node in self.living))
 
     def kill(self, node: FarmNode) -> None:
         """Lose one node, as by a power cut."""
@@ -196,6 +216,10 @@ class RealFarm(Farm):
         """Wait until at least so many frames are done."""
         done = f"{count} frames of job {job}"
         self.wait_for(done, lambda: self.job(job, through)["frames"]["done"] >= count)
+
+    def wait_starts(self, job: str, workers: set[str]) -> None:
+        """Wait until these nodes, and no others, have started a process for the job; leases come before that."""
+        self.wait_for(f"starts on {sorted(workers)}", lambda: {start.node for start in self.starts(job)} == workers)
 
     def agreed_hash(self) -> str:
         """The hash that all living nodes come to have."""

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
 
 def test_log_of_a_task_is_read_through_any_node(farm: RealFarm) -> None:
-    ada, ben = farm.add("ada"), farm.add("ben")
+    ada, _ = farm.add("ada"), farm.add("ben")
     farm.start()
     job = farm.submit(ada, "1-2", 1, frame_s=0.1, workers=["ben"])
     farm.wait_published(job, ada)
@@ -48,7 +48,7 @@ def test_cancelled_job_stops_its_running_renders_on_every_node(farm: RealFarm) -
     ada, ben = farm.add("ada"), farm.add("ben")
     farm.start()
     job = farm.submit(ada, "1-20", 1, frame_s=600)
-    farm.wait_for("both to render", lambda: farm.workers_of(job, ada) == {"ada", "ben"})
+    farm.wait_starts(job, {"ada", "ben"})
     assert peerfarm(ben, "cancel", job).returncode == 0
     farm.wait_for("the stop", lambda: [start.outcome for start in farm.starts(job)] == ["stopped", "stopped"])
     assert farm.job(job, ada)["status"] == "cancelled"
@@ -103,14 +103,16 @@ def test_removed_node_gets_no_more_work_and_its_task_goes_to_others(farm: RealFa
     ada, ben = farm.add("ada"), farm.add("ben")
     farm.start()
     job = farm.submit(ada, "1-2", 1, frame_s=600)
-    farm.wait_for("both to render", lambda: farm.workers_of(job, ada) == {"ada", "ben"})
+    farm.wait_starts(job, {"ada", "ben"})
     (task,) = farm.tasks_of(ben, job, ada)
     (own,) = farm.tasks_of(ada, job, ada)
     assert peerfarm(ada, "remove", "ben").returncode == 0
     farm.wait_for("the requeue", lambda: farm.ends_of(job, task, ada) == [("ben", "requeued", "removed")])
     assert peerfarm(ada, "cancel", job, "--tasks", str(own)).returncode == 0
     farm.wait_for("ada to take it", lambda: farm.tasks_of(ada, job, ada) == [task])
-    farm.wait_for("ben to stop rendering", lambda: [s.outcome for s in farm.starts(job) if s.node == "ben"] == ["stopped"])
+    farm.wait_for(
+        "ben to stop rendering", lambda: [s.outcome for s in farm.starts(job) if s.node == "ben"] == ["stopped"]
+    )
     assert peerfarm(ada, "cancel", job).returncode == 0
 
     second = farm.submit(ada, "11-14", 1, frame_s=0.1)

@@ -40,7 +40,7 @@ def test_6a_six_nodes_export_the_same_state_wherever_they_hold_the_same_actions(
         assert len({states[vector] for states in exports if vector in states}) == 1
     ends = [list(states)[-1] for states in exports]
     assert len(set(ends)) == 1
-    # Twelve tasks are leased, rendered and published: nobody exported at the end alone, and not only the end was compared.
+    # Twelve tasks are leased, rendered and published: nobody exported, and nothing was compared, at the end alone.
     assert min(map(len, exports)) > 6
     assert len(compared) > 6
     record_property("states_exported", sum(len(states) for states in exports))

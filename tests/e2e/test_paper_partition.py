@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from cables import Cables
-from farm_rig import RealFarm, RealNode, names_of
+from farm_rig import SIZE, RealFarm, RealNode, names_of
 
 from peerfarm.cli.demo_nodes import NAMES
 from peerfarm.cli.demo_verify import TELLING_S, Start
@@ -19,8 +16,6 @@ from peerfarm.model.ids import parse_attempt_label
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-PAINT = Path(__file__).with_name("paint.py")
-SIZE = (64, 36)
 CHUNK = 5
 
 
@@ -88,14 +83,11 @@ class Split:
 def split(farm: RealFarm) -> Iterator[Split]:
     """A farm that runs, with a cable between each two of its nodes."""
     cables = Cables(lambda: {node.name: node.pid for node in workers if node.is_running})
-    paint = shutil.copy(PAINT, farm.scenes / "paint")
-    paint.write_text(f"#!{sys.executable}\n{PAINT.read_text()}")
-    paint.chmod(0o755)
     workers: list[RealNode] = []
     for name in NAMES[:6]:
         port, advertised = cables.plug(name)
         ways = {"port": port, "advertise": [f"127.0.0.1:{advertised}"]}
-        workers.append(farm.add(name, command={"allow": {"paint": str(paint)}}, **ways))
+        workers.append(farm.add(name, command=farm.paint_allowed(), **ways))
     try:
         farm.start()
         yield Split(farm, cables, (workers[:3], workers[3:]))
@@ -103,13 +95,6 @@ def split(farm: RealFarm) -> Iterator[Split]:
         cables.heal()
         farm.close()
         cables.close()
-
-
-def submit(split: Split, frame_s: float) -> str:
-    """Sixty frames in chunks of five, of which no two attempts have the same bytes."""
-    params = {"command": "paint", "args": ["{output}", "{frames}", str(frame_s)]}
-    step = {"app": "command", "params": params, "frames": "1-60", "chunk": CHUNK}
-    return split.farm.submit_step(split.halves[0][0], step)
 
 
 def canonical_frames(split: Split, job: str) -> list[tuple[str, ...]]:
@@ -142,7 +127,7 @@ def check_end(split: Split, job: str) -> None:
 
 def test_6c_halves_that_both_finish_the_job_alone_agree_on_every_frame_once_they_meet_again(split: Split) -> None:
     farm, (ours, theirs) = split.farm, split.halves
-    job = submit(split, 0.2)
+    job = farm.submit_painting(ours[0], "1-60", CHUNK, 0.2)
     farm.wait_frames(job, theirs[0], CHUNK)
     split.cut()
     for half in split.halves:
@@ -161,8 +146,8 @@ def test_6c_halves_that_both_finish_the_job_alone_agree_on_every_frame_once_they
 
 
 def test_6c_halves_that_meet_again_in_the_middle_of_the_job_finish_it_together(split: Split) -> None:
-    farm, (_, theirs) = split.farm, split.halves
-    job = submit(split, 1.2)
+    farm, (ours, theirs) = split.farm, split.halves
+    job = farm.submit_painting(ours[0], "1-60", CHUNK, 1.2)
     farm.wait_frames(job, theirs[0], CHUNK)
     split.cut()
     farm.wait_for("the parting", split.are_parted)

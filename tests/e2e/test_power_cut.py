@@ -28,10 +28,10 @@ def renderers_of(node: FarmNode) -> list[int]:
 
 
 def test_renderers_of_a_killed_node_do_not_survive_its_next_start(farm: RealFarm) -> None:
-    ada = farm.add("ada")
+    ada = farm.add("ada", command=farm.paint_allowed())
     farm.start()
     # It says nothing while it waits, so no broken pipe ends it: only the node's next start can.
-    job = farm.submit(ada, "1", 1, frame_s=600)
+    job = farm.submit_painting(ada, "1", 1, frame_s=600)
     farm.wait_for("a renderer", lambda: bool(renderers_of(ada)))
     farm.wait_for("its mark on the disk", lambda: '"alive"' in (ada.home.data / "attempts/starts.jsonl").read_text())
     (before,) = renderers_of(ada)
@@ -82,7 +82,7 @@ def test_stopped_node_gives_its_task_back_at_once(farm: RealFarm) -> None:
     ada, ben = farm.add("ada"), farm.add("ben")
     farm.start()
     job = farm.submit(ada, "1-2", 1, frame_s=600)
-    farm.wait_for("both to render", lambda: farm.workers_of(job, ada) == {"ada", "ben"})
+    farm.wait_starts(job, {"ada", "ben"})
     (task,) = farm.tasks_of(ben, job, ada)
     (own,) = farm.tasks_of(ada, job, ada)
     assert ben.stop() == 0

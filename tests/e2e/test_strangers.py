@@ -107,7 +107,9 @@ def test_node_with_another_key_in_a_members_place_is_refused_and_named(
     ben.await_hello()
     key = load_or_make_keys(ben.home.data / "key", _no_new_keys).public
     farm.wait_for("ada's words", lambda: "is not ben: its key changed; nothing was sent to it" in ada.alarms())
-    farm.wait_for("the stranger's key", lambda: f"stranger key={key} reason=This key belongs to no member" in ada.journal())
+    farm.wait_for(
+        "the stranger's key", lambda: f"stranger key={key} reason=This key belongs to no member" in ada.journal()
+    )
     farm.wait_for("ben's words", lambda: "the farm no longer lets this node in" in ben.alarms())
     refused = peerfarm(ben, "submit", "--app", "ocean", "--frames", "1", "--output", str(farm.output))
     assert refused.returncode == 1

@@ -41,7 +41,21 @@ from peerfarm.node.effects import (
 )
 from peerfarm.protocol.jsonrpc import Request, decode_request, encode_request
 from peerfarm.protocol.localmethods import check_request
-from peerfarm.protocol.messages import About, Greeting, Message, VectorTell, encode_message
+from peerfarm.protocol.messages import (
+    About,
+    Beat,
+    Greeting,
+    JoinAsk,
+    JoinTell,
+    Message,
+    Pull,
+    SnapshotGot,
+    VectorAsk,
+    VectorTell,
+    Whereabouts,
+    decode_message,
+    encode_message,
+)
 from peerfarm.state.actions import Body, MemberAdded, encode_action
 from peerfarm.state.entities import state_hash
 from peerfarm.store.memory import MemoryDisk, MemoryLog
@@ -55,7 +69,9 @@ BOOT = BootId("bootboot")
 LOGS = {OAK: LogId("loglog22"), ASH: LogId("ashlog22"), ELM: LogId("elmlog22"), YEW: LogId("yewlog22")}
 JOBS = tuple(JobId(letter * 12) for letter in "abcdef")
 APPS = (Capability("ocean", "", "/python"), Capability("command", "", "/bin/true", ("true",)))
-MOST_TOKENS = 1 << 53
+THEIRS = "theirs"
+"""In a message: the boot id or the token that would be right. A vector with token 0 answers the last question."""
+LONG = "\U0001d11e" * 200
 PATIENCE_S = 100.0
 """Longer than every limit after which a request is answered that nothing else answers."""
 
@@ -74,25 +90,30 @@ class Act(NamedTuple):
 class Storm:
     """A node of two slots, in a farm with two others."""
 
-    def __init__(self, first_jobs: Iterable[dict[str, Any]] = ()) -> None:
+    def __init__(self) -> None:
         self.now_s = 100.0
         self._disk = MemoryDisk()
         self._starts = 0
         self._asked = 0
         self._jobs = 0
         self._clients = [1, 2, 3]
+        self._token = ""
+        self._questions: dict[NodeId, int] = {}
         self._seqs: dict[tuple[NodeId, LogId], int] = {}
         self.farm = FARM
         self._begin()
-        self.ask(0, "init", {"name": "studio"})
-        self.turn()
+
+    def found(self, first_jobs: Iterable[dict[str, Any]]) -> None:
+        """Found a farm, let both peers in, and submit jobs."""
+        self.result_of("init", name="studio")
         for node, key, name in ((ASH, ASH_KEY, "ash"), (ELM, ELM_KEY, "elm")):
             self.node.core.record(MemberAdded(node, key, name))
         self.turn()
         for node in PEERS:
             self.greet(node)
+        self.turn()
         for peer in PEERS:  # what it holds: nothing, so that this node may give out tasks at once
-            self.hear(inputs.Received(peer, encode_message(VectorTell(MOST_TOKENS, ()))))
+            self.sends(peer, VectorTell(0, ()))
         self.turn()
         for job in first_jobs:
             self.result_of("submit", job=job)
@@ -108,6 +129,7 @@ class Storm:
         self.node = Node(identity, settings, {"name": "oak"})
         self._store = MemoryLog(self._disk)
         self._ledger = Ledger(self._store, self._release)
+        self.node.snapshots.threshold = 60
         self.node.start(recall(self.node, self._store, self._store.doubt), self.now_s)
         self.witness = Witness(self.node)
         self._greeted: set[NodeId] = set()
@@ -131,6 +153,10 @@ class Storm:
         effects = self.node.settle(self.now_s)
         self.witness.look(effects, self.now_s)
         self._greeted -= set(effects.hang_ups)
+        for node, raw in effects.sends:
+            message = decode_message(raw)
+            if isinstance(message, VectorAsk):
+                self._questions[node] = message.token
         self.is_over |= effects.is_over
         had_error = bool(self._ledger.error)
         self._ledger.take(effects, self.now_s)
@@ -180,14 +206,33 @@ class Storm:
         if peer not in self._greeted:
             self._greeted.add(peer)
             self.hear(inputs.LinkUp(peer))
-            self.hear(inputs.Received(peer, encode_message(Greeting(1, FARM, BootId(f"boot{peer[:4]}")))))
+            self.hear(inputs.Received(peer, encode_message(Greeting(1, FARM, _boot_of(peer)))))
             about = About("peer", "1", True, 1, 1, (), (), (("ocean", "", ()),), 100, 4, ("127.0.0.1:2",))
             self.hear(inputs.Received(peer, encode_message(about)))
 
     def sends(self, peer: NodeId, message: Message | bytes) -> None:
         """A greeted peer sends a message, or bytes that may be none."""
         self.greet(peer)
+        if getattr(message, "boot", "") == THEIRS:
+            message = message._replace(boot=_boot_of(peer))
+        if isinstance(message, VectorTell) and not message.token:
+            message = message._replace(token=self._questions.get(peer, 0))
         self.hear(inputs.Received(peer, message if isinstance(message, bytes) else encode_message(message)))
+
+    def agrees(self, peer: NodeId, is_same: bool) -> None:
+        """A peer's heartbeat says that it holds what this node holds, and that it makes the same of it or not."""
+        core = self.node.core
+        told = core.hash.of(core.farm) if is_same else "another"
+        self.sends(peer, Beat(THEIRS, core.book.digest(), told, 1, 0, ()))
+
+    def catches_up(self, peer: NodeId, is_from_start: bool) -> None:
+        """A peer asks what there is, pulls everything, and takes every part of a snapshot."""
+        self.sends(peer, VectorAsk(1))
+        first = 1 if is_from_start else 5
+        positions = self.node.core.book.vector.items()
+        self.sends(peer, Pull(tuple((*key, min(first, position.seq), position.seq) for key, position in positions)))
+        for number in range(6):
+            self.sends(peer, SnapshotGot(number))
 
     def says_all(self, peer: NodeId, parts: Iterable[Message]) -> None:
         """A greeted peer sends several messages."""
@@ -209,9 +254,11 @@ class Storm:
         """A member's door stayed shut."""
         self.hear(inputs.NotAdmitted())
 
-    def knocks(self, data: bytes) -> None:
-        """Somebody says something at the join socket."""
-        self.hear(inputs.JoinAsked(1, data, self._mint()))
+    def knocks(self, said: Message | bytes) -> None:
+        """Somebody says something at the join socket, perhaps with the token of the last invitation."""
+        if isinstance(said, JoinAsk) and said.token == THEIRS:
+            said = said._replace(token=self._token)
+        self.hear(inputs.JoinAsked(1, said if isinstance(said, bytes) else encode_message(said), self._mint()))
 
     # Users
 
@@ -243,6 +290,19 @@ class Storm:
 
     # Runner, threads and disk
 
+    def stop(self) -> None:
+        """The program is asked to end."""
+        self.hear(inputs.StopAsked())
+
+    def crowd(self, peer: NodeId) -> None:
+        """A peer adds two hundred members, and says that they have as many and as long addresses as can be."""
+        keys = [f"{number:0>40}" for number in range(200)]
+        self.acts(peer, [Act(peer, 0, 1, MemberAdded(node_id_of(key), key, "m" * 100)) for key in keys])
+        addresses = tuple(f"{number}{LONG}"[:200] for number in range(8))
+        for start in range(0, len(keys), 50):
+            places = tuple((node_id_of(key), addresses) for key in keys[start : start + 50])
+            self.sends(peer, Whereabouts(places))
+
     def runner(self, which: int, event: Any) -> None:
         """The runner says something of an attempt that runs."""
         slots = sorted(self._running)
@@ -255,6 +315,9 @@ class Storm:
 
     def told(self, event: Any) -> None:
         """Something arrives that perhaps nobody waits for."""
+        said = getattr(event, "event", None)
+        if said is not None and not isinstance(said, (AttemptStarted, AttemptProgressed)):
+            self._running = {slot: task for slot, task in self._running.items() if task.attempt != said.attempt}
         self.hear(event)
 
     def answer(self, which: int, is_well: bool) -> None:
@@ -281,9 +344,12 @@ class Storm:
                     )
                 )
             case OpenJoin():
+                self._token = order.token
                 self.hear(inputs.JoinOpened("peerfarm-join" if is_well else "", problem))
             case AskJoin():
-                self.hear(inputs.JoinAnswered(None, "nobody is there"))
+                members = ((ASH, ASH_KEY, "ash", ()), (OAK, OAK_KEY, "oak", ()))
+                welcome = encode_message(JoinTell("", FARM, "studio", members)) if is_well else None
+                self.hear(inputs.JoinAnswered(welcome, problem))
             case str():
                 for slot, task in list(self._running.items()):
                     if task.attempt == order:
@@ -331,6 +397,18 @@ class Storm:
                     self.hear(inputs.RunnerSaid(_of(AttemptRendered("", (), 2.0), task)))
                 self.turn()
 
+    def looks_around(self) -> None:
+        """A user asks for everything that can be seen; nothing of it is refused but logs that are not there."""
+        for method in ("hello", "status", "nodes", "apps", "config"):
+            self.result_of(
+                method, **({"token": "", "client": "", "version": "", "protocol": 1} if method == "hello" else {})
+            )
+        self.result_of("jobs", all=True)
+        for row in self.result_of("jobs")["jobs"]:
+            self.result_of("job", job=row["id"])
+            self.ask(0, "log", {"job": row["id"]})
+        self._settle_down(lambda: not self.witness.unanswered, PATIENCE_S)
+
     def does_a_fresh_job(self) -> bool:
         """Whether a job that is submitted now begins, though nobody else is there."""
         for row in self.result_of("jobs")["jobs"]:
@@ -364,6 +442,10 @@ class Storm:
 
 
 _LETTERS = str.maketrans("0189", "klmn")
+
+
+def _boot_of(peer: NodeId) -> BootId:
+    return BootId(f"boot{peer[:4]}")
 
 
 def _of(event: Any, task: RenderTask) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 from hypothesis import strategies as st
-from node_storm import ASH, ASH_KEY, BOOT, ELM, FARM, JOBS, LOGS, OAK, OAK_KEY, PEERS, YEW, YEW_KEY, Act
+from node_storm import ASH, ASH_KEY, BOOT, ELM, FARM, JOBS, LOGS, OAK, OAK_KEY, PEERS, THEIRS, YEW, YEW_KEY, Act
 
 from peerfarm.model import job as spec
 from peerfarm.model.ids import JobId, LogId, NodeId, attempt_label
@@ -73,11 +73,11 @@ def counts(*extremes: int) -> st.SearchStrategy[int]:
 
 peers = pick(PEERS)
 nodes = pick([OAK, ASH, ELM, YEW, NodeId("q" * 16)])
-jobs = pick([*JOBS[:4], JobId("q" * 12)])
+jobs = pick([*JOBS[:2], *JOBS[:2], *JOBS[:4], JobId("q" * 12)])
 logs = pick([*LOGS.values(), LogId("q" * 8)])
-boots = pick([BOOT, BOOT, f"boot{ASH[:4]}", "", "\u00e9" * 16])
+boots = pick([THEIRS, THEIRS, THEIRS, BOOT, BOOT, "", "\u00e9" * 16])
 leases = st.tuples(nodes, logs, st.integers(1, 30) | pick([MOST])) | st.tuples(
-    st.just(OAK), st.just(LOGS[OAK]), st.integers(1, 30)
+    st.just(OAK), st.just(LOGS[OAK]), st.integers(5, 14)
 )
 steps = st.integers(0, 2) | pick([spec.MAX_STEPS - 1])
 tasks = st.integers(0, 5) | pick([spec.MAX_TASKS_PER_STEP - 1])
@@ -105,7 +105,9 @@ _JOBS = (
         "ada",
         (
             _step("sea", ((-3, 3, 3),)),
-            spec.Step("s", "ocean", _SEA, ((-3, 3, 1),), 2, depends_on=(spec.Dependency(0, spec.DependencyKind.FRAMES),)),
+            spec.Step(
+                "s", "ocean", _SEA, ((-3, 3, 1),), 2, depends_on=(spec.Dependency(0, spec.DependencyKind.FRAMES),)
+            ),
             spec.Step("e", "ocean", {}, (), depends_on=(spec.Dependency(1),), run=spec.RunWhen.ALWAYS),
         ),
     ),
@@ -203,8 +205,10 @@ said = st.one_of(
         running | st.just(_BUSY),
     ),
     st.builds(m.Actions, few(st.binary(max_size=9)) | st.just((b"",) * 20_000)),
-    st.builds(m.VectorAsk, counts(MOST + 1)),
-    st.builds(m.VectorTell, counts(MOST + 1), vectors),
+    st.builds(m.VectorAsk, counts(MOST + 1), boots, counts(MOST + 1)),
+    st.builds(m.VectorTell, st.just(0), vectors),
+    st.builds(m.VectorTell, st.just(0), vectors, counts(), counts(), st.booleans()),
+    st.builds(m.VectorTell, counts(MOST + 1), vectors, counts(MOST + 1), counts(MOST + 1), st.booleans()),
     st.builds(m.Pull, few(st.tuples(nodes, logs, counts().map(lambda n: n + 1), counts(MOST).map(lambda n: n + 1)))),
     st.just(m.Pull(_PULLS)),
     st.builds(m.SnapshotGot, counts(MOST + 1)),
@@ -216,9 +220,17 @@ said = st.one_of(
     st.builds(m.LogTell, counts(MOST + 1), st.booleans(), texts(60_000), counts(MOST), counts(MOST), st.booleans()),
     st.builds(m.Whereabouts, few(st.tuples(nodes, addresses))),
     st.just(m.Whereabouts(tuple((ASH, (f"10.0.0.{n}:1",)) for n in range(10_000)))),
-    st.builds(m.JoinAsk, pick([0, 1]), pick(["", "t" * 32]), pick([YEW_KEY, ASH_KEY, " " * 40]), texts(100), addresses),
+    st.builds(
+        m.JoinAsk,
+        pick([0, 1]),
+        pick([THEIRS, THEIRS, "", "t" * 32]),
+        pick([YEW_KEY, ASH_KEY, " " * 40]),
+        texts(100),
+        addresses,
+    ),
     st.deferred(lambda: welcomes),
 )
+newcomers = st.builds(m.JoinAsk, st.just(1), st.just(THEIRS), pick([YEW_KEY, ASH_KEY]), texts(100), addresses)
 _MEMBERS = few(st.tuples(nodes, pick([YEW_KEY, ASH_KEY, " " * 40]), texts(100), addresses))
 welcomes = st.builds(m.JoinTell, texts(1000), pick([FARM, "", "g" * 16, "a\nb"]), texts(100), _MEMBERS)
 
@@ -233,8 +245,14 @@ def snapshot_parts(draw: st.DrawFn) -> list[Any]:
     parts = list(encode_snapshot(farm))
     if draw(st.integers(0, 4)) == 0:
         parts = [draw(broken(st.sampled_from(parts or [b"\x90"])))]
-    last = m.SnapshotPart(len(parts), True, b"", draw(vectors))
-    return [*(m.SnapshotPart(number, False, part, ()) for number, part in enumerate(parts)), last]
+    pieces = [*((part, ()) for part in parts), (b"", draw(vectors))]
+    farm_id = draw(pick([FARM, FARM, FARM, "g" * 16, ""]))
+    told = [m.SnapshotPart(farm_id, number, False, *piece) for number, piece in enumerate(pieces)]
+    return [_CLAIM, *told, m.SnapshotPart(farm_id, len(told), True, b"", ())]
+
+
+_CLAIM = m.VectorTell(0, ((YEW, LogId("wanted22"), 9, b"d" * 8),))
+"""It holds a log that is held nowhere else, so that it is asked for it, and may answer with a snapshot."""
 
 
 @st.composite
@@ -296,7 +314,12 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
 }
 good_job = st.fixed_dictionaries(
     {"app": st.just("ocean"), "frames": pick(["1-3", "1", "1-9x4,-2"]), "output": st.just("/out/f_####.png")},
-    optional={"chunk": pick([1, 2, 99]), "name": pick(["sea", "fine"]), "priority": pick([0, 100]), "tries": st.just(1)},
+    optional={
+        "chunk": pick([1, 2, 99]),
+        "name": pick(["sea", "fine"]),
+        "priority": pick([0, 100]),
+        "tries": st.just(1),
+    },
 )
 odd_job = st.fixed_dictionaries({}, optional=_FIELDS)
 job_texts = st.one_of(
@@ -352,6 +375,9 @@ def request_params(draw: st.DrawFn, method: str) -> dict[str, Any]:
 
 
 methods = pick([*sorted(METHODS.keys() - {"stop", "init"}), "submit", "submit", "log", "log", "cancel", "retry", "job"])
+asked_of_lonely = pick([*sorted(METHODS.keys() - {"stop"}), *["init", "join"] * 4]).flatmap(
+    lambda method: st.tuples(st.just(method), request_params(method))
+)
 asked = methods.flatmap(lambda method: st.tuples(st.just(method), request_params(method)))
 
 # What this machine says
@@ -368,7 +394,7 @@ runner_said = st.one_of(
         labels,
         pick(list(FailReason)),
         texts(5000),
-        st.none() | pick([0, 1, -9, 0xC0000005, 1 << 40]),
+        st.none() | pick([0, 1, -9, 0xC0000005]),
         few(texts(5000)) | st.just(("\u6d77" * 2000,) * 40),
         pick([0.0, 2.0]),
     ),
@@ -401,31 +427,59 @@ said_by_members = st.tuples(st.just("sends"), peers, said)
 acted = st.tuples(st.just("acts"), peers, st.lists(acts, min_size=1, max_size=4))
 users = asked.flatmap(lambda ask: st.tuples(st.just("ask"), st.integers(0, 2), st.just(ask[0]), st.just(ask[1])))
 rendered = st.tuples(st.just("runner"), st.integers(0, 2), runner_said)
-deeds = st.one_of(
-    *[said_by_members] * 4,
-    *[acted] * 4,
+_DEEDS = [
+    *[said_by_members] * 5,
+    *[acted] * 5,
     *[users] * 6,
     *[rendered] * 4,
-    *[st.tuples(st.just("wait"), jumps)] * 3,
+    *[st.tuples(st.just("wait"), jumps)] * 4,
+    *[st.tuples(pick(["agrees", "catches_up"]), peers, st.booleans())] * 2,
     *[st.tuples(st.just("answer"), st.integers(0, 9), pick([True, False]))] * 2,
     st.tuples(st.just("sends"), peers, raw_bytes),
     st.tuples(st.just("says_all"), peers, snapshot_parts()),
     st.tuples(st.just("link"), nodes, st.booleans()),
-    st.tuples(st.just("knocks"), raw_bytes | said.map(m.encode_message)),
+    st.tuples(st.just("knocks"), raw_bytes | said | newcomers | newcomers),
     st.tuples(st.just("told"), strays),
     st.tuples(st.just("dawdle"), st.booleans()),
-    st.tuples(pick(["disk", "disk", "restart", "not_admitted"]), st.booleans()),
+    st.tuples(pick(["disk", "disk", "not_admitted"]), st.booleans()),
     st.tuples(st.just("leaves"), st.integers(0, 2)),
+]
+_STARTS = st.tuples(st.just("restart"), st.booleans())
+_CROWDS = st.tuples(st.just("crowd"), peers)
+_LONELY = [
+    *[asked_of_lonely.flatmap(lambda ask: st.tuples(st.just("ask"), st.integers(0, 2), *map(st.just, ask)))] * 8,
+    *[st.tuples(st.just("answer"), st.integers(0, 9), pick([True, False]))] * 3,
+    *[st.tuples(st.just("wait"), jumps)] * 2,
+    *[said_by_members, acted] * 2,
+    *_DEEDS[-8:],
+]
+
+
+def _storms(kinds: list[st.SearchStrategy[Any]]) -> st.SearchStrategy[list[list[Deed]]]:
+    """Turns of one to four deeds; most storms are long, for much happens only after much else did."""
+    deeds = pick(kinds).flatmap(lambda kind: kind).map(lambda told: Deed(told[0], told[1:]))
+    turns = st.lists(deeds, min_size=1, max_size=4)
+    return st.lists(turns, max_size=5) | st.lists(turns, max_size=40) | st.lists(turns, min_size=12, max_size=40)
+
+
+storms_of_one_start = _storms(_DEEDS)
+storms = pick([storms_of_one_start] * 4 + [_storms([*_DEEDS, _STARTS])] * 4 + [_storms([*_DEEDS, _CROWDS])]).flatmap(
+    lambda kind: kind
 )
-turns = st.lists(deeds.map(lambda told: Deed(told[0], told[1:])), min_size=1, max_size=4)
-storms = st.lists(turns, min_size=1, max_size=50)
+lonely_storms = _storms([*_LONELY, _STARTS])
 
 SEA = {"name": "sea", "app": "ocean", "frames": "1-6", "chunk": 1, "output": "/out/sea_####.png"}
 CHAIN = {
     "name": "chain",
     "steps": [
         {"name": "set", "app": "ocean", "frames": "1-2", "output": "/out/set_####.png"},
-        {"name": "mix", "app": "ocean", "frames": "1-2", "output": "/out/mix_####.png", "depends_on": {"set": "frames"}},
-        {"name": "end", "app": "command", "command": "/bin/true", "args": [], "depends_on": ["mix"], "run": "always"},
+        {
+            "name": "mix",
+            "app": "ocean",
+            "frames": "1-2",
+            "output": "/out/mix_####.png",
+            "depends_on": [{"step": "set", "frames": [0]}],
+        },
+        {"name": "end", "app": "command", "command": "true", "args": [], "depends_on": "mix", "run": "always"},
     ],
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgpack
+
 from peerfarm.model.ids import NodeId
 from peerfarm.node import Node
 from peerfarm.node.effects import Answer, Effects
@@ -77,7 +79,7 @@ class Witness:
                 assert seq == self._seqs.get(key, 0) + 1
             self._seqs[key] = seq
             if node == self._node.core.node and log == self._node.core.own_log:
-                assert action.body is not None
+                assert action.body is not None, msgpack.unpackb(raw)
 
     def _check_answer(self, answer: Answer) -> None:
         asked = (answer.client, answer.id)

@@ -224,6 +224,9 @@ class SimFiles:
         if world.storage.is_refusing:
             return PublishResult(*place, "the output folder refuses")
         world.watch.publishes(shell, order)
+        note = world.jobs.get(order.job)
+        is_hers = note is None or note.submitter == shell.id
+        world.check("P9", is_hers, f"{shell.name} puts frames of another node's job into a folder of its own")
         for frame in order.frames:
             final = world.storage.published.get((order.output_dir, frame.name))
             if final is not None and _id_of(final) == frame.sha256:

@@ -11,15 +11,24 @@ from typing import Any
 import sim_faults
 import sim_runs
 from sim_clock import say
+from sim_files import BlobDisk
 from sim_runs import Outcome, run_seed
 from sim_scenarios import FOLDER, run_scenario
 
 from peerfarm.daemon.ledger import Ledger
+from peerfarm.model.ids import attempt_label
 from peerfarm.node import Node, presence
 from peerfarm.node.attempts import Attempts
+from peerfarm.node.copies import Copies
 from peerfarm.node.dispatch import Dispatch
+from peerfarm.node.keeping import Keeping
+from peerfarm.node.pins import Pins
+from peerfarm.node.ownlog import OwnLog
 from peerfarm.node.publishing import Publishing
+from peerfarm.node.pulling import Pulling
+from peerfarm.node.pushing import Pushing
 from peerfarm.node.replication import Replication
+from peerfarm.node.scenes import Scenes
 from peerfarm.node.snapshots import Snapshots
 from peerfarm.policy import jobqueue
 from peerfarm.policy.liveness import AttentiveClock, PeerState
@@ -47,6 +56,8 @@ class Mutation:
     """A context manager."""
     faults: tuple[sim_faults.Fault, ...] = ()
     """Faults that bring it to light; each run has some of them. Empty: any."""
+    has_files: bool = False
+    """Whether it takes jobs whose files travel."""
     scenario: str = ""
     """The scenario that shows it, where random runs seldom do."""
 
@@ -114,10 +125,10 @@ def _told_before_durable() -> Any:
 
 
 def _old_log_when_in_doubt() -> Any:
-    def choose(replication: Replication) -> Any:
-        return replication.own_log_before or replication._core.identity.log
+    def choose(own: OwnLog) -> Any:
+        return own.before or own._core.identity.log
 
-    return _patched(Replication, "_choose_log", choose)
+    return _patched(OwnLog, "choose", choose)
 
 
 def _no_comparison() -> Any:
@@ -183,7 +194,7 @@ def _gap_accepted() -> Any:
         if action.seq <= seq or key in book.quarantined:
             return []
         book.vector[key] = Position(action.seq, next_chain(chain, action.raw))
-        book._digest = None
+        book._moved[key] = None
         return [action]
 
     return _patched(LogBook, "offer", offer)
@@ -192,16 +203,16 @@ def _gap_accepted() -> Any:
 def _everything_is_sent_again() -> Any:
     """Each push brings the action before it along once more."""
 
-    def push(replication: Replication, fresh: Any) -> None:
-        original(replication, fresh)
-        for node in replication._presence.peers or ():
+    def push(pushing: Pushing, fresh: Any) -> None:
+        original(pushing, fresh)
+        for node in pushing._presence.peers or ():
             for entry in fresh:
                 if entry.seq > 1:
                     again = Pull(((*entry.key, entry.seq - 1, entry.seq - 1),))
-                    replication.on_pull(replication._presence.peers[node], again)
+                    Pulling(pushing._core, pushing._links).on_pull(pushing._presence.peers[node], again)
 
-    original = Replication._push
-    return _patched(Replication, "_push", push)
+    original = Pushing._push
+    return _patched(Pushing, "_push", push)
 
 
 def _late_requeue_undoes_done() -> Any:
@@ -258,12 +269,12 @@ def _contested_is_not_published_again() -> Any:
 
 
 def _held_before_durable() -> Any:
-    def acknowledge(replication: Replication) -> None:
-        original(replication)
-        replication._core.effects.must_sync = False
+    def acknowledge(pushing: Pushing) -> None:
+        original(pushing)
+        pushing._core.effects.must_sync = False
 
-    original = Replication.acknowledge
-    return _patched(Replication, "acknowledge", acknowledge)
+    original = Pushing.acknowledge
+    return _patched(Pushing, "acknowledge", acknowledge)
 
 
 def _lost_frames_are_not_rendered_again() -> Any:
@@ -286,6 +297,54 @@ def _strangers_are_heard() -> Any:
 
     original = Node._received
     return _patched(Node, "_received", received)
+
+
+def _done_before_the_copy() -> Any:
+    """A result is recorded while its worker alone holds it."""
+
+    def hand_over(copies: Copies, attempt: Any, frames: Any, render_ms: int) -> None:
+        original(copies, attempt, frames, render_ms)
+        label = attempt_label(attempt.lease)
+        copies._todo.pop(label)
+        copies._record(label)
+
+    original = Copies.hand_over
+    return _patched(Copies, "hand_over", hand_over)
+
+
+def _copy_told_before_it_is_here() -> Any:
+    def on_ask(keeping: Keeping, peer: Any, message: Any) -> None:
+        original(keeping, peer, message)
+        keeping._tell(peer.node, message.lease, "")
+
+    original = Keeping.on_ask
+    return _patched(Keeping, "on_ask", on_ask)
+
+
+def _pinned_results_are_evicted() -> Any:
+    def pinned(disk: BlobDisk) -> set[Any]:
+        return {blob for key, blobs in disk.pins.items() for blob in blobs if not key.startswith("result/")}
+
+    return _patched(BlobDisk, "pinned", pinned)
+
+
+def _released_when_done() -> Any:
+    def needs(pins: Pins, key: str, held: Any, state: Any, step: Any) -> bool:
+        return original(pins, key, held, state, step) and not step.done >> held.task & 1
+
+    original = Pins._needs
+    return _patched(Pins, "_needs", needs)
+
+
+def _the_dispatcher_publishes() -> Any:
+    def is_mine(publishing: Publishing, job: Any, state: Any, spec: Any) -> bool:
+        return publishing.dispatch.dispatcher_of(job) == publishing.core.node
+
+    return _patched(Publishing, "_is_mine", is_mine)
+
+
+def _files_are_not_waited_for() -> Any:
+    return _patched(Scenes, "is_ready", lambda _scenes, _job, _spec: True)
 
 
 F = sim_faults
@@ -320,6 +379,12 @@ MUTATIONS = (
     ),
     Mutation("lost frames are not rendered again", ("P6", "P9"), _lost_frames_are_not_rendered_again),
     Mutation("actions are sent again and again", ("P11",), _everything_is_sent_again),
+    Mutation("a result is done before it has a copy", ("P6",), _done_before_the_copy, has_files=True),
+    Mutation("a copy is told before it is here", ("P6",), _copy_told_before_it_is_here, has_files=True),
+    Mutation("pinned results are evicted", ("P6",), _pinned_results_are_evicted, (F.kill_submitter,), has_files=True),
+    Mutation("pins are released when a task is done", ("P6",), _released_when_done, has_files=True),
+    Mutation("the dispatcher publishes", ("P9",), _the_dispatcher_publishes, (F.kill_submitter,), has_files=True),
+    Mutation("files are not waited for", ("P14",), _files_are_not_waited_for, has_files=True),
     Mutation("a stranger is taken for a member", ("P12",), _strangers_are_heard, (F.stranger,)),
 )
 
@@ -339,7 +404,12 @@ def _hunt(mutation: Mutation, seeds: int) -> Caught:
     paths: list[int | Path] = list(range(1, seeds + 1))
     if mutation.scenario:
         paths = [FOLDER / f"{mutation.scenario}.txt"]
-    with _patched(sim_runs, "SETTLE_S", SETTLE_S), _only(mutation.faults):
+    share = 1.0 if mutation.has_files else sim_runs.FILES_SHARE
+    with (
+        _patched(sim_runs, "SETTLE_S", SETTLE_S),
+        _patched(sim_runs, "FILES_SHARE", share),
+        _only(mutation.faults),
+    ):
         for count, path in enumerate(paths, 1):
             with mutation.break_it():
                 noticed = _run(path)

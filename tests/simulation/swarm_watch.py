@@ -26,7 +26,7 @@ PROPERTIES = {
     "S12": "every ask is answered",
 }
 MAX_BAD_BLOCKS = 40
-"""Bad blocks that one machine may take from one other: those under way when the second is found out."""
+"""Bad blocks that a machine may take from each that spoils them: those under way when the second is found out."""
 LOOK_EVERY_S = 1.0
 STABLE_S = 5.0
 """Who held everything for this long, linked, must not be named as lacking."""
@@ -39,7 +39,7 @@ class Watch:
         self._world = world
         self.rotten: set[NodeId] = set()
         """Machines that sent wrong blocks or lists."""
-        self._bad: dict[tuple[NodeId, NodeId], int] = {}
+        self._bad: dict[NodeId, int] = {}
         self._sent_bytes: dict[NodeId, tuple[float, float]] = {}
         self.total_sent_bytes = 0
         self._seen: dict[NodeId, int] = {}
@@ -81,15 +81,15 @@ class Watch:
     slack_bytes = 1 << 20
     """Between what a store holds and what the engine has heard of."""
 
-    def wrote(self, machine: Machine, blob: BlobId, block: int, sender_bad: bool, was_held: bool) -> None:
+    def wrote(self, machine: Machine, blob: BlobId, block: int, is_bad: bool, was_held: bool) -> None:
         """A block was given to a store."""
         check = self._world.clock.check
         wrong = machine.disk.forged
         check("S3", not wrong, f"{machine.name} keeps a wrong block {block} of {blob.hex()[:8]}")
         check("S5", not was_held, f"{machine.name} fetched block {block} of {blob.hex()[:8]}, which it holds")
-        if sender_bad:
-            count = self._bad[machine.name, NodeId("")] = self._bad.get((machine.name, NodeId("")), 0) + 1
-            limit = MAX_BAD_BLOCKS * max(1, len(self.rotten))
+        if is_bad:
+            count = self._bad[machine.name] = self._bad.get(machine.name, 0) + 1
+            limit = MAX_BAD_BLOCKS * len(self.rotten)
             check("S6", count <= limit, f"{machine.name} took {count} bad blocks")
 
     def sent(self, machine: Machine, raw: bytes) -> None:

@@ -49,6 +49,10 @@ _STEP_FIELDS = (
     "name", "app", "params", "frames", "chunk_size", "output_dir", "output_pattern", "depends_on", "run", "tries",
     "time_limit_s", "stall_limit_s", "requires",
 )  # fmt: skip
+FILE_BYTES = 64
+"""What a result says of one file besides its name's pattern, at most: further digits, size and SHA-256."""
+MAX_RESULT_BYTES = 60_000
+"""Of all files of a task; the action around them takes the rest of 64 KiB."""
 _DEPENDENCY_FIELDS = ("step", "kind", "offsets", "tasks")
 _REQUIREMENT_FIELDS = ("version", "memory_mb", "cores", "tags")
 _APP = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -147,6 +151,13 @@ def _check_step(step: Step, at: str) -> None:
             f"{at}.chunk_size",
             f"makes {task_count(step)} tasks of {count_frames(step.frames)} frames, more than {MAX_TASKS_PER_STEP}",
             "Render more frames in each task.",
+        )
+    files = min(step.chunk_size, count_frames(step.frames)) if step.output_dir else 0
+    if files * (len(step.output_pattern.encode()) + FILE_BYTES) > MAX_RESULT_BYTES:
+        refuse(
+            f"{at}.chunk_size",
+            f"makes tasks of {files} files with names so long that what was rendered cannot be told in one piece",
+            "Render fewer frames in each task, or shorten the file name.",
         )
 
 

@@ -198,7 +198,7 @@ class Asking:
             self._ripe_s = min(self._ripe_s, until_s)
 
     def files_missing(self, job: JobId) -> None:
-        """Files of this job could not be fetched: whoever holds them may be back soon, and the own ones are doubtful."""
+        """Files of this job could not be fetched: whoever holds them may be back soon, the own ones are doubtful."""
         self.scenes.doubt(job)
         self._patience[job] = _Patience(self.core.mono_s + MISSING_S, MISSING)
         self._ripe_s = min(self._ripe_s, self.core.mono_s + MISSING_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from peerfarm.errors import RequestRefused
@@ -33,7 +33,11 @@ from peerfarm.state.selectors import cancelled_bits, is_open, spec_of
 
 MAX_LINES = 20
 MISSING_TRIES = 5
-"""So often in a row this worker gives a lease back because files are out of reach; then it is a failure like any other."""
+"""At so many in a row, an attempt without its files is a failure; before, its lease is given back."""
+MAX_LINES_BYTES = 48_000
+"""Of the last lines together: with the message they must fit one action, in whatever script they are."""
+MAX_TOLD_FRAME = 1 << 40
+"""What a heartbeat may say; a renderer says what it likes."""
 
 
 @dataclass(slots=True)
@@ -193,7 +197,7 @@ class Attempts:
             )
         elif isinstance(event, AttemptProgressed):
             attempt.thousandths = max(attempt.thousandths, min(999, int(event.fraction * 1000)))
-            attempt.frame = event.frame or 0
+            attempt.frame = max(-MAX_TOLD_FRAME, min(event.frame or 0, MAX_TOLD_FRAME))
             attempt.text = event.text
         elif isinstance(event, AttemptRendered):
             self._rendered(attempt, event)
@@ -260,7 +264,6 @@ class Attempts:
         if event.reason is FailReason.FILES_MISSING and self._may_be_back(attempt.job):
             self._give_back(attempt, str(event.reason))
             return
-        lines = tuple(line[:1000] for line in event.last_lines[-MAX_LINES:])
         self.core.record(
             TaskFailed(
                 attempt.job,
@@ -269,8 +272,26 @@ class Attempts:
                 attempt.lease,
                 str(event.reason),
                 event.exit_code,
-                event.message[:2000],
-                lines,
+                _plain(event.message, 2000),
+                _newest(event.last_lines),
                 int(event.render_s * 1000),
             )
         )
+
+
+def _plain(text: str, limit: int) -> str:
+    """So many characters of a text at most, without what UTF-8 cannot say."""
+    return text[:limit].encode("utf-8", "replace").decode()
+
+
+def _newest(lines: Sequence[str]) -> tuple[str, ...]:
+    """The newest lines that there is room for, oldest first."""
+    kept: list[str] = []
+    room_bytes = MAX_LINES_BYTES
+    for line in reversed(lines[-MAX_LINES:]):
+        text = _plain(line, 1000)
+        room_bytes -= len(text.encode())
+        if room_bytes < 0:
+            break
+        kept.append(text)
+    return tuple(reversed(kept))

@@ -24,6 +24,9 @@ from peerfarm.state.actions import (
 from peerfarm.state.farm import EMPTY_STEP, Farm, JobState, get_job, get_record
 from peerfarm.state.selectors import OpenLease, live_members, open_leases, open_leases_of, spec_of
 
+MAX_TAKEN_BACK = 256
+"""Leases taken back in one check; the rest waits for the next, for each is an action and the loop has peers to hear."""
+
 
 class OpenLeases:
     """Knows who renders what in the farm, and takes back what lapsed of the own jobs."""
@@ -73,12 +76,14 @@ class OpenLeases:
         """Take back every lease of the jobs that are this node's whose worker is gone or whose progress stopped."""
         members = live_members(self._core.farm)
         missing_s: dict[ActionId, float] = {}
+        room = MAX_TAKEN_BACK
         for job in [job for job in self.of_job if is_own(job)]:
             state = get_job(self._core.farm, job)
             spec = spec_of(state) if state is not None else None
             for entry in list(self.of_job[job].values()):
                 reason = "removed" if entry.worker not in members else self._lapse(entry, spec, missing_s)
-                if reason:
+                if reason and room:
+                    room -= 1
                     missing_s.pop(entry.lease, None)
                     self._core.record(TaskRequeued(job, entry.step, entry.task, entry.lease, reason))
         self._missing_s = missing_s

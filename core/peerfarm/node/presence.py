@@ -33,7 +33,7 @@ IN_STEP_S = 0.25
 """A beat heard so shortly before the own one is due is answered by it at once. So all nodes fall into step, as
 fireflies do, and one that has nothing to do wakes up once a second and not once for each peer."""
 MAX_PLACES = 64
-"""Members whose addresses go in one message; it holds them even where each has as many and as long ones as may be."""
+"""Members whose addresses go in one message, which has room for as many and as long ones as they may have."""
 GREET_EVERY_BEATS = 10
 """A greeting that got lost is made good by the next; a repeated one changes nothing."""
 
@@ -136,12 +136,14 @@ class Presence:
         if not addresses or self._addresses.get(node) == addresses:
             return
         self._keep_addresses(node, addresses)
+        self._save_addresses()
         raw = encode_message(Whereabouts(((node, addresses),)))
         told = [peer.node for peer in self.peers.values() if peer.has_link and peer.node != node]
         self._core.effects.beats.extend((other, raw) for other in told)
 
     def told_whereabouts(self, _peer: Peer, message: Whereabouts) -> None:
         """Hearsay of where others are: kept beside what they said themselves, which goes first."""
+        is_news = False
         for node, addresses in message.places:
             peer = self.peers.get(node)
             if peer is not None and not peer.has_greeted:
@@ -149,15 +151,20 @@ class Presence:
                 merged = tuple(dict.fromkeys((*known, *_usable(addresses))))[:MAX_ADDRESSES]
                 if merged != known:
                     self._keep_addresses(node, merged)
+                    is_news = True
+        if is_news:
+            self._save_addresses()
 
     def _keep_addresses(self, node: NodeId, addresses: tuple[str, ...]) -> None:
         self._addresses[node] = addresses
-        text = "\n".join(f"{known} {' '.join(where)}" for known, where in sorted(self._addresses.items()))
-        self._core.effects.facts["addresses"] = text.encode()
         peer = self.peers.get(node)
         if peer is not None:
             peer.addresses = addresses
             self._core.effects.dials.append(Dial(node, addresses))
+
+    def _save_addresses(self) -> None:
+        text = "\n".join(f"{known} {' '.join(where)}" for known, where in sorted(self._addresses.items()))
+        self._core.effects.facts["addresses"] = text.encode()
 
     def link_up(self, node: NodeId) -> None:
         """A connection to a peer stands: greet it."""

@@ -26,6 +26,8 @@ BATCH_BYTES = 256 * 1024
 """Actions go in batches of at most this."""
 MAX_FETCHING = 4
 """Fetches that a heartbeat tells of."""
+MAX_ROWS = 4096
+"""Positions of logs in one message, some 200 KB; vectors and the snapshots that carry them go in parts."""
 
 RunningAttempt = tuple[ActionId, int, int]
 """(lease, progress in thousandths, frame being rendered or 0)."""
@@ -85,16 +87,26 @@ class Actions(NamedTuple):
 
 
 class VectorAsk(NamedTuple):
-    """Tell me what you hold durably."""
+    """Tell me which logs moved since you last told me, and how far you hold them durably; without a mark, all logs."""
 
     token: int
+    boot: str = ""
+    """The start of the peer in which it told its mark; in any other it tells everything."""
+    since: int = 0
+    """That mark."""
 
 
 class VectorTell(NamedTuple):
-    """What I hold durably."""
+    """What I hold durably of the logs that moved between two marks; without marks, of all that I know."""
 
     token: int
     vector: tuple[Any, ...]
+    """At most `MAX_ROWS` positions, the oldest change first."""
+    since: int = 0
+    until: int = 0
+    """Ask from here on for more."""
+    is_last: bool = True
+    """Nothing moved since."""
 
 
 class Pull(NamedTuple):
@@ -104,12 +116,15 @@ class Pull(NamedTuple):
 
 
 class SnapshotPart(NamedTuple):
-    """One part of a snapshot, for a peer that asked for what was cut; the last carries the vector."""
+    """One part of a snapshot, for a peer that asked for what was cut: first the state, then the vector."""
 
+    farm: str
     number: int
     is_last: bool
+    """It carries nothing more: the whole may be joined."""
     part: bytes
     vector: tuple[Any, ...]
+    """At most `MAX_ROWS` positions."""
 
 
 class SnapshotGot(NamedTuple):
@@ -287,7 +302,7 @@ _COUNT = _whole(0, MAX_LAMPORT)
 _SEQ = _whole(1, MAX_LAMPORT)
 _BOOT = _text(16)
 _WORDS = _many(MAX_WORDS, _text(200))
-_ROWS = _many(100_000, lambda value: isinstance(value, tuple))
+_ROWS = _many(MAX_ROWS, lambda value: isinstance(value, tuple))
 
 _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
     1: (Greeting, (_whole(0, 1 << 16), _text(ids.FARM_ID_LENGTH), _BOOT)),
@@ -322,10 +337,10 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
         ),
     ),
     5: (Actions, (_many(20_000, _bytes(64 * 1024)),)),
-    6: (VectorAsk, (_COUNT,)),
-    7: (VectorTell, (_COUNT, _ROWS)),
+    6: (VectorAsk, (_COUNT, _BOOT, _COUNT)),
+    7: (VectorTell, (_COUNT, _ROWS, _COUNT, _COUNT, _flag)),
     8: (Pull, (_many(10_000, _row(_NODE, _LOG, _SEQ, _SEQ)),)),
-    9: (SnapshotPart, (_COUNT, _flag, _bytes(MAX_MESSAGE_BYTES), _ROWS)),
+    9: (SnapshotPart, (_text(ids.FARM_ID_LENGTH), _COUNT, _flag, _bytes(MAX_MESSAGE_BYTES), _ROWS)),
     10: (SnapshotGot, (_COUNT,)),
     11: (Held, (_LOG, _COUNT)),
     12: (LeaseAsk, (_BOOT, _COUNT, _JOB)),

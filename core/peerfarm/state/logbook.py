@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -39,11 +40,15 @@ class LogBook:
 
     def __init__(self) -> None:
         self.vector: Vector = {}
+        self.total = 0
+        """Actions in all logs."""
         self.quarantined: set[LogKey] = set()
         """Logs that forked: nothing more is accepted from them."""
         self._held_back: dict[LogKey, dict[int, Action]] = {}
         self._held_back_count = 0
-        self._digest: bytes | None = None
+        self._moved: dict[LogKey, None] = {}
+        """Logs whose position changed since `_changes` was last brought up to date."""
+        self._changes = _Changes()
 
     def offer(self, action: Action) -> list[Action]:
         """Take an action in; the actions that are next in order now, oldest first. Empty: known, or behind a gap."""
@@ -60,7 +65,8 @@ class LogBook:
         for entry in ready:
             chain = next_chain(chain, entry.raw)
         self.vector[key] = Position(ready[-1].seq, chain)
-        self._digest = None
+        self.total += len(ready)
+        self._moved[key] = None
         return ready
 
     def _behind(self, key: LogKey, seq: int) -> list[Action]:
@@ -88,9 +94,15 @@ class LogBook:
         seq, chain = position
         for entry in ready:
             seq, chain = entry.seq, next_chain(chain, entry.raw)
+        self.total += seq - self.seq_of(key)
         self.vector[key] = Position(seq, chain)
-        self._digest = None
+        self._moved[key] = None
         return ready
+
+    def rechain(self, key: LogKey, chain: bytes) -> None:
+        """The digest of what is held of that log was hearsay and wrong: it is this one."""
+        self.vector[key] = Position(self.seq_of(key), chain)
+        self._moved[key] = None
 
     def has_gap(self, key: LogKey) -> bool:
         """Whether actions of that log are held back."""
@@ -104,39 +116,89 @@ class LogBook:
         """How far that log is held; 0 for nothing."""
         return self.vector.get(key, (0, NO_CHAIN))[0]
 
-    def digest(self) -> bytes:
-        """16 bytes that are equal for equal vectors."""
-        if self._digest is None:
-            whole = hashlib.sha256()
-            for node, log in sorted(self.vector):
-                seq, chain = self.vector[(node, log)]
-                whole.update(f"{node} {log} {seq} ".encode() + chain)
-            self._digest = whole.digest()[:16]
-        return self._digest
+    def missing(self, key: LogKey, seq: int) -> tuple[int, int] | None:
+        """(first, last) of what is missing of a log up to `seq`; only up to what is held back here already."""
+        first = self.seq_of(key) + 1
+        if seq < first or key in self.quarantined:
+            return None
+        return first, min(seq, min(self._held_back.get(key) or (seq + 1,)) - 1)
 
-    def forks(self, other: Vector) -> list[LogKey]:
-        """Logs in which another node holds the same seq with other content."""
-        return [
-            key
-            for key, position in other.items()
-            if key in self.vector
-            and self.vector[key].seq == position.seq
-            and NO_CHAIN not in (self.vector[key].chain, position.chain)
-            and self.vector[key].chain != position.chain
-        ]
-
-    def missing(self, other: Vector) -> list[tuple[LogKey, int, int]]:
-        """(log, first, last) of what the other holds and we do not; only up to what is held back here already."""
-        return sorted(
-            (key, self.seq_of(key) + 1, min(position.seq, min(self._held_back.get(key) or (position.seq + 1,)) - 1))
-            for key, position in other.items()
-            if position.seq > self.seq_of(key) and key not in self.quarantined
+    def conflicts(self, key: LogKey, position: Position) -> bool:
+        """Whether another node holds the same seq of a log with other content."""
+        mine = self.vector.get(key)
+        return (
+            mine is not None
+            and mine.seq == position.seq
+            and mine.chain != position.chain
+            and NO_CHAIN not in (mine.chain, position.chain)
         )
 
+    def digest(self) -> bytes:
+        """16 bytes that are equal for equal vectors; kept up incrementally, as the state's hash is."""
+        self._note_changes()
+        return self._changes.total.to_bytes(_WEIGHT_BYTES, "big")
 
-def covers(mine: Mapping[LogKey, Position], other: Mapping[LogKey, Position]) -> bool:
-    """Whether `mine` holds everything that `other` does."""
-    return all(key in mine and mine[key].seq >= position.seq for key, position in other.items())
+    def mark(self) -> int:
+        """A number that grows with every change of a position; `changes` tells what moved after it."""
+        self._note_changes()
+        return self._changes.mark
+
+    def changes(self, since: int, limit: int) -> tuple[list[LogKey], int]:
+        """Logs that moved after that mark, the longest unmoved first, at most `limit`; and the mark they lead up to."""
+        self._note_changes()
+        return self._changes.after(since, limit)
+
+    def touch(self, key: LogKey) -> None:
+        """Let a log count as moved, so that it is told again."""
+        if key in self.vector:
+            self._moved[key] = None
+
+    def _note_changes(self) -> None:
+        for key in self._moved:
+            self._changes.note(key, self.vector[key])
+        self._moved.clear()
+
+
+_WEIGHT_BYTES = 16
+
+
+class _Changes:
+    """Which log moved when, and the sum over all positions."""
+
+    def __init__(self) -> None:
+        self.mark = 0
+        self.total = 0
+        """Modulo 2^128."""
+        self._last: dict[LogKey, tuple[int, int]] = {}
+        """Mark and weight of each log's latest change."""
+        self._trail: list[tuple[int, LogKey]] = []
+        """All of them in order, and some that are out of date."""
+
+    def note(self, key: LogKey, position: Position) -> None:
+        """A log stands here now."""
+        text = f"{key[0]} {key[1]} {position.seq} ".encode() + position.chain
+        weight = int.from_bytes(hashlib.sha256(text).digest()[:_WEIGHT_BYTES], "big")
+        self.total = (self.total + weight - self._last.get(key, (0, 0))[1]) % (1 << 8 * _WEIGHT_BYTES)
+        self.mark += 1
+        self._last[key] = (self.mark, weight)
+        self._trail.append((self.mark, key))
+        if len(self._trail) > 2 * len(self._last) + 64:
+            self._trail = [entry for entry in self._trail if self._is_latest(entry)]
+
+    def _is_latest(self, entry: tuple[int, LogKey]) -> bool:
+        return self._last[entry[1]][0] == entry[0]
+
+    def after(self, since: int, limit: int) -> tuple[list[LogKey], int]:
+        """Logs whose latest change came after that mark, in order; and the mark of the last of them."""
+        keys: list[LogKey] = []
+        for place in range(bisect_right(self._trail, since, key=lambda entry: entry[0]), len(self._trail)):
+            entry = self._trail[place]
+            if self._is_latest(entry):
+                if len(keys) == limit:
+                    return keys, since
+                keys.append(entry[1])
+                since = entry[0]
+        return keys, max(since, self.mark)
 
 
 def encode_vector(vector: Mapping[LogKey, Position]) -> list[tuple[Any, ...]]:

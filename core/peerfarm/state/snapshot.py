@@ -53,8 +53,11 @@ def _pieces(farm: Farm) -> Iterator[Entity]:
             yield entity
 
 
-def join_part(farm: Farm, part: bytes) -> Farm:
+def join_part(farm: Farm, part: bytes, farm_id: str = "") -> Farm:
     """The farm joined with one part of somebody's snapshot.
+
+    Args:
+        farm_id: What is of any other farm is refused; empty: this node's own snapshot, which nobody could change.
 
     Raises:
         PeerProtocolError: The part is malformed; the farm given is unharmed.
@@ -67,18 +70,19 @@ def join_part(farm: Farm, part: bytes) -> Farm:
         if not isinstance(entity, tuple) or not entity:
             raise PeerProtocolError("a snapshot entity is a list")
         try:
-            farm = _join_entity(farm, entity)
+            farm = _join_entity(farm, entity, farm_id)
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise PeerProtocolError(f"a snapshot holds a malformed {entity[0]!r}: {error}") from None
     return farm
 
 
-def _join_entity(farm: Farm, entity: Entity) -> Farm:
+def _join_entity(farm: Farm, entity: Entity, farm_id: str) -> Farm:
     kind = entity[0]
     if kind == "farm":
-        action, farm_id, name = entity[1:]
-        _need(is_action_id(action) and ids.is_id(farm_id, ids.FARM_ID_LENGTH) and isinstance(name, str))
-        return join_created(farm, (action, farm_id, name))
+        action, its_id, name = entity[1:]
+        _need(is_action_id(action) and ids.is_id(its_id, ids.FARM_ID_LENGTH) and isinstance(name, str))
+        _need(its_id == (farm_id or its_id))
+        return join_created(farm, (action, its_id, name))
     if kind == "member":
         node, added, removed = entity[1:]
         _need(ids.is_id(node, ids.NODE_ID_LENGTH) and (removed is None or is_action_id(removed)))
@@ -88,7 +92,9 @@ def _join_entity(farm: Farm, entity: Entity) -> Farm:
         return join_member(farm, node, Member(added, removed))
     if kind == "action":
         _need(isinstance(entity[1], bytes) and len(entity) == 2)
-        return reduce(farm, decode_action(entity[1]))
+        kept = decode_action(entity[1])
+        _need(kept.farm == (farm_id or kept.farm))
+        return reduce(farm, kept)
     _need(ids.is_id(entity[1], ids.JOB_ID_LENGTH))
     if kind == "job":
         return _join_head_entity(farm, entity)

@@ -115,7 +115,7 @@ def test_a_task_with_hundreds_of_leases_that_nobody_asked_for_is_rendered_all_th
     stranger = NodeId("s" * 16)
     leases = [TaskLeased(job, 0, 0, 0, 1, stranger, "noboot", number) for number in range(400)]
     say(solo, *leases, *(lease._replace(task=1) for lease in leases))
-    solo.wait(2)
+    solo.wait(3)
     solo.render(solo.starts[1])
     solo.wait(2)
     assert solo.ask("jobs")["jobs"][0]["status"] == "done"
