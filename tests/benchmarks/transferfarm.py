@@ -149,7 +149,7 @@ def _serve(home: Path, upload_mb_s: float) -> None:
                 _say(error=_fetched(transfers, root, NodeId(order["source"])))
             case "count":
                 times = os.times()
-                _say(sent_bytes=transfers._mesh.traffic.bytes_out, cpu_s=times.user + times.system)  # noqa: SLF001 - as above
+                _say(sent_bytes=transfers.traffic.bytes_out, cpu_s=times.user + times.system)  # noqa: SLF001 - as above
     transfers.close()
     cache.close()
     store.close()

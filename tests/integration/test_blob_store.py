@@ -496,3 +496,16 @@ def test_a_sync_that_fails_keeps_nothing_and_the_blob_can_be_fetched_again(
     fetch()
     assert store.read_bytes(blocks.ref) == content
     assert store.usage().bytes == len(content)
+
+
+def test_what_is_here_or_on_its_way_is_put_without_asking_for_more_room(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path / "store", len(LARGE) + 5)
+    other, _ = store.put_bytes(b"other")
+    blocks = blocks_of(LARGE)
+    store.begin(blocks.ref, blocks)
+    for _ in range(2):
+        store.put_bytes(LARGE)
+        assert store.read_bytes(blocks.ref) == LARGE
+    assert store.has(other.id)
+    assert store.take_gone() == ()
+    store.close()

@@ -225,7 +225,7 @@ class SimFiles:
             return PublishResult(*place, "the output folder refuses")
         world.watch.publishes(shell, order)
         note = world.jobs.get(order.job)
-        is_hers = note is None or note.submitter == shell.id
+        is_hers = note is None or note.submitter == shell.id or order.is_asked_here
         world.check("P9", is_hers, f"{shell.name} puts frames of another node's job into a folder of its own")
         for frame in order.frames:
             final = world.storage.published.get((order.output_dir, frame.name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,25 +10,21 @@ from typing import Any
 
 import sim_faults
 import sim_runs
+from sim_breaking import Mutation, entry, patched
 from sim_clock import say
-from sim_files import BlobDisk
+from sim_filemutations import FILE_MUTATIONS
 from sim_runs import Outcome, run_seed
 from sim_scenarios import FOLDER, run_scenario
 
 from peerfarm.daemon.ledger import Ledger
-from peerfarm.model.ids import attempt_label
 from peerfarm.node import Node, presence
 from peerfarm.node.attempts import Attempts
-from peerfarm.node.copies import Copies
 from peerfarm.node.dispatch import Dispatch
-from peerfarm.node.keeping import Keeping
-from peerfarm.node.pins import Pins
 from peerfarm.node.ownlog import OwnLog
 from peerfarm.node.publishing import Publishing
 from peerfarm.node.pulling import Pulling
 from peerfarm.node.pushing import Pushing
 from peerfarm.node.replication import Replication
-from peerfarm.node.scenes import Scenes
 from peerfarm.node.snapshots import Snapshots
 from peerfarm.policy import jobqueue
 from peerfarm.policy.liveness import AttentiveClock, PeerState
@@ -46,23 +42,6 @@ SETTLE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Mutation:
-    """One rule, and how it is broken."""
-
-    name: str
-    expected: tuple[str, ...]
-    """The properties of which one must notice."""
-    break_it: Callable[[], Any]
-    """A context manager."""
-    faults: tuple[sim_faults.Fault, ...] = ()
-    """Faults that bring it to light; each run has some of them. Empty: any."""
-    has_files: bool = False
-    """Whether it takes jobs whose files travel."""
-    scenario: str = ""
-    """The scenario that shows it, where random runs seldom do."""
-
-
-@dataclass(frozen=True, slots=True)
 class Caught:
     """How a mutation ended."""
 
@@ -70,26 +49,6 @@ class Caught:
     property: str
     seeds: int
     is_right: bool
-
-
-@contextmanager
-def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-@contextmanager
-def _entry(table: dict[Any, Any], key: Any, value: Any) -> Iterator[None]:
-    before = table[key]
-    table[key] = value
-    try:
-        yield
-    finally:
-        table[key] = before
 
 
 def _no_fsync() -> Any:
@@ -100,7 +59,7 @@ def _no_fsync() -> Any:
         return original(disk, life)
 
     original = MemoryDisk.contents_to_change
-    return _patched(MemoryDisk, "contents_to_change", contents_to_change)
+    return patched(MemoryDisk, "contents_to_change", contents_to_change)
 
 
 def _send_before_commit() -> Any:
@@ -111,7 +70,7 @@ def _send_before_commit() -> Any:
         original(ledger, effects, now_s)
 
     original = Ledger.take
-    return _patched(Ledger, "take", take)
+    return patched(Ledger, "take", take)
 
 
 def _told_before_durable() -> Any:
@@ -121,18 +80,18 @@ def _told_before_durable() -> Any:
             replication._core.effects.must_sync = False
 
     original = Replication.flush
-    return _patched(Replication, "flush", flush)
+    return patched(Replication, "flush", flush)
 
 
 def _old_log_when_in_doubt() -> Any:
     def choose(own: OwnLog) -> Any:
         return own.before or own._core.identity.log
 
-    return _patched(OwnLog, "choose", choose)
+    return patched(OwnLog, "choose", choose)
 
 
 def _no_comparison() -> Any:
-    return _patched(Replication, "not_compared", lambda _replication: [])
+    return patched(Replication, "not_compared", lambda _replication: [])
 
 
 def _join_is_replacement() -> Any:
@@ -141,7 +100,7 @@ def _join_is_replacement() -> Any:
         original(snapshots, parts, message)
 
     original = Snapshots._join
-    return _patched(Snapshots, "_join", join_snapshot)
+    return patched(Snapshots, "_join", join_snapshot)
 
 
 def _removal_does_not_absorb() -> Any:
@@ -152,7 +111,7 @@ def _removal_does_not_absorb() -> Any:
         return original(farm, action, body)
 
     original = reduce._REDUCERS[MemberAdded]
-    return _entry(reduce._REDUCERS, MemberAdded, added)
+    return entry(reduce._REDUCERS, MemberAdded, added)
 
 
 def _deletion_does_not_absorb() -> Any:
@@ -163,7 +122,7 @@ def _deletion_does_not_absorb() -> Any:
         return original(farm, action, body)
 
     original = reduce._REDUCERS[JobSubmitted]
-    return _entry(reduce._REDUCERS, JobSubmitted, submitted)
+    return entry(reduce._REDUCERS, JobSubmitted, submitted)
 
 
 def _lease_ignored() -> Any:
@@ -174,7 +133,7 @@ def _lease_ignored() -> Any:
         return bits._replace(ready=bits.ready | bits.leased)
 
     original = jobqueue.step_bits
-    return _patched(jobqueue, "step_bits", step_bits)
+    return patched(jobqueue, "step_bits", step_bits)
 
 
 def _start_before_lease_is_kept() -> Any:
@@ -184,7 +143,7 @@ def _start_before_lease_is_kept() -> Any:
         attempts.core.effects.must_sync = before
 
     original = Attempts.start
-    return _patched(Attempts, "start", start)
+    return patched(Attempts, "start", start)
 
 
 def _gap_accepted() -> Any:
@@ -197,7 +156,7 @@ def _gap_accepted() -> Any:
         book._moved[key] = None
         return [action]
 
-    return _patched(LogBook, "offer", offer)
+    return patched(LogBook, "offer", offer)
 
 
 def _everything_is_sent_again() -> Any:
@@ -206,13 +165,13 @@ def _everything_is_sent_again() -> Any:
     def push(pushing: Pushing, fresh: Any) -> None:
         original(pushing, fresh)
         for node in pushing._presence.peers or ():
-            for entry in fresh:
-                if entry.seq > 1:
-                    again = Pull(((*entry.key, entry.seq - 1, entry.seq - 1),))
+            for told in fresh:
+                if told.seq > 1:
+                    again = Pull(((*told.key, told.seq - 1, told.seq - 1),))
                     Pulling(pushing._core, pushing._links).on_pull(pushing._presence.peers[node], again)
 
     original = Pushing._push
-    return _patched(Pushing, "_push", push)
+    return patched(Pushing, "_push", push)
 
 
 def _late_requeue_undoes_done() -> Any:
@@ -222,7 +181,7 @@ def _late_requeue_undoes_done() -> Any:
         return changed._replace(done=original(step, task, kept, tries, former).done)
 
     original = join._place
-    return _patched(join, "_place", place)
+    return patched(join, "_place", place)
 
 
 def _silence_is_counted_while_absent() -> Any:
@@ -232,7 +191,7 @@ def _silence_is_counted_while_absent() -> Any:
         clock._last_s = monotonic_s
         return clock.now_s
 
-    return _patched(AttentiveClock, "advance", advance)
+    return patched(AttentiveClock, "advance", advance)
 
 
 def _nobody_ever_dies() -> Any:
@@ -241,7 +200,7 @@ def _nobody_ever_dies() -> Any:
         return PeerState.SUSPECT if state is PeerState.DEAD else state
 
     original = presence.judge
-    return _patched(presence, "judge", judge)
+    return patched(presence, "judge", judge)
 
 
 def _unawaited_lease_is_kept() -> Any:
@@ -249,7 +208,7 @@ def _unawaited_lease_is_kept() -> Any:
         if reason != "not-awaited":
             attempts.core.record(TaskReturned(job, step, task, lease, reason))
 
-    return _patched(Attempts, "give_back", give_back)
+    return patched(Attempts, "give_back", give_back)
 
 
 def _contested_is_not_published_again() -> Any:
@@ -265,7 +224,7 @@ def _contested_is_not_published_again() -> Any:
         return original(publishing, job)
 
     original = Publishing._order
-    return _patched(Publishing, "_order", order)
+    return patched(Publishing, "_order", order)
 
 
 def _held_before_durable() -> Any:
@@ -274,7 +233,7 @@ def _held_before_durable() -> Any:
         pushing._core.effects.must_sync = False
 
     original = Pushing.acknowledge
-    return _patched(Pushing, "acknowledge", acknowledge)
+    return patched(Pushing, "acknowledge", acknowledge)
 
 
 def _lost_frames_are_not_rendered_again() -> Any:
@@ -282,11 +241,11 @@ def _lost_frames_are_not_rendered_again() -> Any:
         original(publishing, replace(result, error="", is_lost=False))
 
     original = Publishing.on_result
-    return _patched(Publishing, "on_result", on_result)
+    return patched(Publishing, "on_result", on_result)
 
 
 def _published_before_compared() -> Any:
-    return _patched(Dispatch, "must_compare", property(lambda _dispatch: False))
+    return patched(Dispatch, "must_compare", property(lambda _dispatch: False))
 
 
 def _strangers_are_heard() -> Any:
@@ -296,55 +255,7 @@ def _strangers_are_heard() -> Any:
         original(node, event)
 
     original = Node._received
-    return _patched(Node, "_received", received)
-
-
-def _done_before_the_copy() -> Any:
-    """A result is recorded while its worker alone holds it."""
-
-    def hand_over(copies: Copies, attempt: Any, frames: Any, render_ms: int) -> None:
-        original(copies, attempt, frames, render_ms)
-        label = attempt_label(attempt.lease)
-        copies._todo.pop(label)
-        copies._record(label)
-
-    original = Copies.hand_over
-    return _patched(Copies, "hand_over", hand_over)
-
-
-def _copy_told_before_it_is_here() -> Any:
-    def on_ask(keeping: Keeping, peer: Any, message: Any) -> None:
-        original(keeping, peer, message)
-        keeping._tell(peer.node, message.lease, "")
-
-    original = Keeping.on_ask
-    return _patched(Keeping, "on_ask", on_ask)
-
-
-def _pinned_results_are_evicted() -> Any:
-    def pinned(disk: BlobDisk) -> set[Any]:
-        return {blob for key, blobs in disk.pins.items() for blob in blobs if not key.startswith("result/")}
-
-    return _patched(BlobDisk, "pinned", pinned)
-
-
-def _released_when_done() -> Any:
-    def needs(pins: Pins, key: str, held: Any, state: Any, step: Any) -> bool:
-        return original(pins, key, held, state, step) and not step.done >> held.task & 1
-
-    original = Pins._needs
-    return _patched(Pins, "_needs", needs)
-
-
-def _the_dispatcher_publishes() -> Any:
-    def is_mine(publishing: Publishing, job: Any, state: Any, spec: Any) -> bool:
-        return publishing.dispatch.dispatcher_of(job) == publishing.core.node
-
-    return _patched(Publishing, "_is_mine", is_mine)
-
-
-def _files_are_not_waited_for() -> Any:
-    return _patched(Scenes, "is_ready", lambda _scenes, _job, _spec: True)
+    return patched(Node, "_received", received)
 
 
 F = sim_faults
@@ -379,13 +290,8 @@ MUTATIONS = (
     ),
     Mutation("lost frames are not rendered again", ("P6", "P9"), _lost_frames_are_not_rendered_again),
     Mutation("actions are sent again and again", ("P11",), _everything_is_sent_again),
-    Mutation("a result is done before it has a copy", ("P6",), _done_before_the_copy, has_files=True),
-    Mutation("a copy is told before it is here", ("P6",), _copy_told_before_it_is_here, has_files=True),
-    Mutation("pinned results are evicted", ("P6",), _pinned_results_are_evicted, (F.kill_submitter,), has_files=True),
-    Mutation("pins are released when a task is done", ("P6",), _released_when_done, has_files=True),
-    Mutation("the dispatcher publishes", ("P9",), _the_dispatcher_publishes, (F.kill_submitter,), has_files=True),
-    Mutation("files are not waited for", ("P14",), _files_are_not_waited_for, has_files=True),
     Mutation("a stranger is taken for a member", ("P12",), _strangers_are_heard, (F.stranger,)),
+    *FILE_MUTATIONS,
 )
 
 
@@ -406,8 +312,8 @@ def _hunt(mutation: Mutation, seeds: int) -> Caught:
         paths = [FOLDER / f"{mutation.scenario}.txt"]
     share = 1.0 if mutation.has_files else sim_runs.FILES_SHARE
     with (
-        _patched(sim_runs, "SETTLE_S", SETTLE_S),
-        _patched(sim_runs, "FILES_SHARE", share),
+        patched(sim_runs, "SETTLE_S", SETTLE_S),
+        patched(sim_runs, "FILES_SHARE", share),
         _only(mutation.faults),
     ):
         for count, path in enumerate(paths, 1):
@@ -424,5 +330,5 @@ def _run(path: int | Path) -> Outcome:
 
 @contextmanager
 def _only(faults: tuple[sim_faults.Fault, ...]) -> Iterator[None]:
-    with _patched(sim_faults, "FAULTS", faults or sim_faults.FAULTS):
+    with patched(sim_faults, "FAULTS", faults or sim_faults.FAULTS):
         yield

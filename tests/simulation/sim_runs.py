@@ -9,6 +9,7 @@ from typing import Any
 import sim_faults
 import sim_finale
 from sim_clock import PropertyFailed
+from sim_filefaults import FILE_FAULTS
 from sim_world import Plan, World
 
 CALM_SHARE = 0.15
@@ -82,7 +83,7 @@ def _live(world: World) -> None:
     if not world.plan.is_calm:
         chosen = [rng.choice(sim_faults.FAULTS) for _ in range(rng.choice((1, 2, 3, 4, 6)))]
         if world.plan.has_files:
-            chosen += [rng.choice(sim_faults.FILE_FAULTS) for _ in range(rng.choice((1, 2, 4)))]
+            chosen += [rng.choice(FILE_FAULTS) for _ in range(rng.choice((1, 2, 4)))]
         if rng.random() < 0.03:
             chosen += sim_faults.RARE
         for fault in chosen:

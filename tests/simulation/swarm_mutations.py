@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import swarm_faults as faults
+from sim_breaking import patched
 from sim_clock import say
-from sim_mutations import Caught, _patched
+from sim_mutations import Caught
 from swarm_runs import run_swarm_seed
 from swarm_world import Disk
 
 from peerfarm.protocol.transfer import Have, Lack
-from peerfarm.swarm import asking, patience, peers, swarm, wants
+from peerfarm.swarm import asking, patience, swarm, wants
 from peerfarm.swarm.asking import Asking
 from peerfarm.swarm.chapters import Chapter
 from peerfarm.swarm.outbox import Outbox
@@ -46,21 +47,21 @@ def _nothing(*_arguments: Any, **_named: Any) -> None:
 
 
 def _frees_nothing() -> Any:
-    return _patched(Asking, "free", _nothing)
+    return patched(Asking, "free", _nothing)
 
 
 def _goes_on_without_lists() -> Any:
     """Whatever a peer says are the hashes of a blob is believed."""
-    return _patched(wants, "_is_list_of", lambda ref, blocks: bool(blocks and ref.size_bytes))
+    return patched(wants, "_is_list_of", lambda ref, blocks: bool(blocks and ref.size_bytes))
 
 
 def _not_rarest() -> Any:
-    return _patched(Chapter, "rarest", lambda _chapter, among: among)
+    return patched(Chapter, "rarest", lambda _chapter, among: among)
 
 
 def _first_comes_first() -> Any:
     """Ties are not broken by chance: everybody asks for the same blocks."""
-    return _patched(asking, "bits_from", lambda mask, _start: asking_bits(mask, 0))
+    return patched(asking, "bits_from", lambda mask, _start: asking_bits(mask, 0))
 
 
 asking_bits = asking.bits_from
@@ -75,19 +76,19 @@ def _halves_kept_back() -> Any:
             shelf._changed.pop(blob_id, None)
 
     original = Shelf.learn
-    return _patched(Shelf, "learn", learn)
+    return patched(Shelf, "learn", learn)
 
 
 def _no_unlimited() -> Any:
-    return _patched(Serving, "limit", _nothing)
+    return patched(Serving, "limit", _nothing)
 
 
 def _no_window() -> Any:
-    return _patched(Peer, "has_room", property(lambda _peer: True))
+    return patched(Peer, "has_room", property(lambda _peer: True))
 
 
 def _nobody_lacks() -> Any:
-    return _patched(swarm, "lacking_of", lambda _want, _peers: ())
+    return patched(swarm, "lacking_of", lambda _want, _peers: ())
 
 
 def _lost_is_not_told() -> Any:
@@ -97,7 +98,7 @@ def _lost_is_not_told() -> Any:
         original(outbox, node, kind, [row for row in rows if row[1] != b"\0"] if kind is Have else rows)
 
     original = Outbox.put
-    return _patched(Outbox, "put", put)
+    return patched(Outbox, "put", put)
 
 
 def _offsets_ignored() -> Any:
@@ -111,7 +112,7 @@ def _offsets_ignored() -> Any:
         original(receiving, peer, message._replace(rows=tuple(rows)), now_s)
 
     original = Receiving.piece
-    return _patched(Receiving, "piece", piece)
+    return patched(Receiving, "piece", piece)
 
 
 def _lack_is_not_told() -> Any:
@@ -122,11 +123,11 @@ def _lack_is_not_told() -> Any:
             original(outbox, node, kind, rows)
 
     original = Outbox.put
-    return _patched(Outbox, "put", put)
+    return patched(Outbox, "put", put)
 
 
 def _lost_blocks_stay_known() -> Any:
-    return _patched(Wants, "lose", lambda *_arguments: 0)
+    return patched(Wants, "lose", lambda *_arguments: 0)
 
 
 def _bad_is_complete() -> Any:
@@ -136,7 +137,7 @@ def _bad_is_complete() -> Any:
         original(self, event._replace(ok=True, error=""), now_s)
 
     original = Swarm._wrote
-    return _patched(Swarm, "_wrote", wrote)
+    return patched(Swarm, "_wrote", wrote)
 
 
 def _forgets_what_is_here() -> Any:
@@ -147,24 +148,24 @@ def _forgets_what_is_here() -> Any:
             original(self, event, now_s)
 
     original = Swarm._present
-    return _patched(Swarm, "_present", present)
+    return patched(Swarm, "_present", present)
 
 
 MUTATIONS = (
-    Mutation("hash check left out", ("S3",), lambda: _patched(Disk, "is_right", lambda *_: True), (faults.bad_memory,)),
+    Mutation("hash check left out", ("S3",), lambda: patched(Disk, "is_right", lambda *_: True), (faults.bad_memory,)),
     Mutation("refused blocks count as kept", ("S2", "S9"), _bad_is_complete, (faults.bad_memory, faults.disk_full)),
     Mutation("block lists are believed", ("S6", "S1"), _goes_on_without_lists, (faults.liar,)),
     Mutation(
-        "bad blocks are forgiven", ("S6",), lambda: _patched(Peers, "blame", lambda *_: False), (faults.bad_memory,)
+        "bad blocks are forgiven", ("S6",), lambda: patched(Peers, "blame", lambda *_: False), (faults.bad_memory,)
     ),
     Mutation("nothing is asked again", ("S1", "S2"), _frees_nothing, (faults.link_breaks, faults.eviction)),
-    Mutation("silence is endured", ("S1",), lambda: _patched(Asking, "_check", _nothing), (faults.silent_peer,)),
-    Mutation("owed for ever", ("S4", "S8"), lambda: _patched(Asking, "lose", _nothing), (faults.link_breaks,)),
+    Mutation("silence is endured", ("S1",), lambda: patched(Asking, "_check", _nothing), (faults.silent_peer,)),
+    Mutation("owed for ever", ("S4", "S8"), lambda: patched(Asking, "lose", _nothing), (faults.link_breaks,)),
     Mutation("not the rarest first", ("S1", "S5"), _not_rarest),
     Mutation("no chance in ties", ("S5",), _first_comes_first),
-    Mutation("what became common is not left to others", ("S5",), lambda: _patched(Asking, "_swap", _nothing)),
-    Mutation("sent before is not put off", ("S5",), lambda: _patched(Serving, "_sent_of", lambda *_: 0)),
-    Mutation("lack is not heard", ("S12",), lambda: _patched(Receiving, "lack", _nothing), (faults.eviction,)),
+    Mutation("what became common is not left to others", ("S5",), lambda: patched(Asking, "_swap", _nothing)),
+    Mutation("sent before is not put off", ("S5",), lambda: patched(Serving, "_sent_of", lambda *_: 0)),
+    Mutation("lack is not heard", ("S12",), lambda: patched(Receiving, "lack", _nothing), (faults.eviction,)),
     Mutation("lack is not told", ("S12",), _lack_is_not_told, (faults.eviction, faults.block_damaged)),
     Mutation("halves are kept back", ("S10", "S5"), _halves_kept_back),
     Mutation("holding nothing is not told", ("S2",), _lost_is_not_told, (faults.everything_lost,)),
@@ -172,26 +173,26 @@ MUTATIONS = (
     Mutation(
         "waiting for what is lost",
         ("S2",),
-        lambda: _patched(patience, "_is_starved", lambda *_: False),
+        lambda: patched(patience, "_is_starved", lambda *_: False),
         (faults.everything_lost,),
     ),
     Mutation("no upload limit", ("S7",), _no_unlimited),
     Mutation("no window", ("S4",), _no_window),
-    Mutation("nothing bounds what is under way", ("S4",), lambda: _patched(Asking, "_is_full", lambda *_: False)),
+    Mutation("nothing bounds what is under way", ("S4",), lambda: patched(Asking, "_is_full", lambda *_: False)),
     Mutation("offsets are ignored", ("S6", "S3", "S12"), _offsets_ignored, (faults.line_stalls,)),
     Mutation("losses go unnoticed", ("S1", "S2"), _lost_blocks_stay_known, (faults.everything_lost,)),
     Mutation("everything is fetched anew", ("S5",), _forgets_what_is_here, (faults.node_dies,)),
     Mutation(
-        "unwanted goes on", ("S8", "S4"), lambda: _patched(Asking, "drop_unwanted", _nothing), (faults.want_cancelled,)
+        "unwanted goes on", ("S8", "S4"), lambda: patched(Asking, "drop_unwanted", _nothing), (faults.want_cancelled,)
     ),
-    Mutation("a second copy is not called off", ("S4", "S8", "S5"), lambda: _patched(Asking, "withdraw", _nothing)),
+    Mutation("a second copy is not called off", ("S4", "S8", "S5"), lambda: patched(Asking, "withdraw", _nothing)),
     Mutation(
         "malformed messages are raised",
         ("S11",),
-        lambda: _patched(swarm, "PeerProtocolError", ZeroDivisionError),
+        lambda: patched(swarm, "PeerProtocolError", ZeroDivisionError),
         (faults.junk,),
     ),
-    Mutation("interests are never left", ("S8",), lambda: _patched(Shelf, "unseek", _nothing)),
+    Mutation("interests are never left", ("S8",), lambda: patched(Shelf, "unseek", _nothing)),
 )
 
 

@@ -30,6 +30,8 @@ from peerfarm.swarm import (
 
 PIECE_DELAY_S = 0.001
 DISK_DELAY_S = 0.002
+STRETCH_BYTES = 4096
+"""So much of a blob repeats one hash; parts that are put together in a wrong order are seen by that."""
 SYNC_EVERY_S = 2.0
 """What was written within this time before a power cut may be lost."""
 
@@ -54,8 +56,9 @@ class Content:
         """One block."""
         length = block_bytes(self.size_bytes)
         own = min(length, self.size_bytes - number * length)
-        word = hashlib.sha256(self._word + number.to_bytes(4, "big")).digest()
-        return (word * (own // 32 + 1))[:own]
+        stretches = range(-(-own // STRETCH_BYTES))
+        words = (hashlib.sha256(b"%s %d %d" % (self._word, number, at)).digest() for at in stretches)
+        return b"".join(word * (STRETCH_BYTES // 32) for word in words)[:own]
 
 
 class Disk:
@@ -294,6 +297,7 @@ class SwarmWorld:
         line = self._lines.setdefault(origin.name, Line())
         if link is None:
             return
+        self.clock.stir(raw[:64])
         if origin.bends is not None:
             bent = origin.bends(target, raw)
             if bent is None:

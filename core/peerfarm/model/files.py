@@ -15,8 +15,8 @@ class FetchOrder:
     """Bring blobs into this node's store, from whoever holds them."""
 
     key: str
-    """Names the order: `scene/JOB`, `keep/JOB/ATTEMPT`, `result/JOB/ATTEMPT`, `fetch/JOB/…`; a second order of the
-    same key replaces the first."""
+    """Names the order: `scene/JOB`, `keep/JOB/ATTEMPT`, `result/JOB/ATTEMPT`, `again/JOB/ATTEMPT`; a second order of
+    the same key replaces the first."""
     refs: tuple[BlobRef, ...]
     is_manifest: bool = False
     """The one blob in `refs` is a manifest: fetch it, then every file that it names."""

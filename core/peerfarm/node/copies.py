@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from peerfarm.model.blob import BlobId, BlobRef
+from peerfarm.model.files import FetchOrder
 from peerfarm.model.ids import JobId, NodeId, attempt_label
 from peerfarm.model.job import FilesMode, JobSpec
 from peerfarm.node.core import Core
@@ -272,6 +274,7 @@ class Copies:
             if label not in self._waiting:
                 self._forget(label)
             return
+        self._pin_again(label, copy, frames)
         now_s = self.core.mono_s
         live = [p.node for p in self.presence.alive() if p.state is PeerState.LIVE and p.has_greeted]
         able = [node for node in live if copy.refused.get(node, 0.0) <= now_s]
@@ -286,6 +289,14 @@ class Copies:
             copy.kept_by = None
             self._record(label)
             self.core.tell("task/single-copy", job=copy.held.job, step=copy.held.step, task=copy.held.task)
+
+    def _pin_again(self, label: str, copy: Copy, frames: tuple[Frame, ...]) -> None:
+        """The store forgot that it must keep an own result, as after damage to its disk: keep it, or fetch it back."""
+        key = result_key(copy.held.job, label)
+        if not self.pins.has(key):
+            self.pins.note(key, copy.held)
+            refs = tuple(dict.fromkeys(BlobRef(BlobId(digest), size_bytes) for _, size_bytes, digest in frames))
+            self.core.effects.fetches.append(FetchOrder(f"again/{copy.held.job}/{label}", refs, pin=key))
 
     def _hopes(self, copy: Copy, live: list[NodeId]) -> bool:
         """Whether a live peer said only that it has not heard of the lease yet."""

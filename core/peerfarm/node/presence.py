@@ -376,10 +376,8 @@ class Presence:
 
     def worker(self, node: NodeId) -> WorkerView | None:
         """A node as a worker; None when nothing is known of it."""
-        about = self.own_about() if node == self._core.node else None
-        if about is None:
-            peer = self.peers.get(node)
-            about = peer.about if peer is not None else None
+        peer = self.peers.get(node)
+        about = self.own_about() if node == self._core.node else peer.about if peer is not None else None
         if about is None:
             return None
         return WorkerView(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from peerfarm.model.blob import BlobId
 from peerfarm.model.ids import NodeId
-from peerfarm.protocol.transfer import BlockRow, ListAsk, Unask
 from peerfarm.protocol.transfer import Ask as AskMessage
+from peerfarm.protocol.transfer import BlockRow, ListAsk, Unask
 from peerfarm.swarm.bits import Chance, bits_from, mask_of
 from peerfarm.swarm.chapters import Blob, Chapter
 from peerfarm.swarm.outbox import Outbox
@@ -223,10 +223,10 @@ class Asking:
                 continue
             room = sole.bit_count()
             for ask in tuple(peer.asks.values()):
-                if room and ask.blob.chapter is chapter and not ask.got:
-                    if chapter.copies.count(ask.blob.first + ask.block) > 1:
-                        self.withdraw(peer, ask)
-                        room -= 1
+                is_waiting = ask.blob.chapter is chapter and not ask.got
+                if room and is_waiting and chapter.copies.count(ask.blob.first + ask.block) > 1:
+                    self.withdraw(peer, ask)
+                    room -= 1
 
     def _check(self, peer: Peer, now_s: float) -> None:
         """Ask others for what a peer keeps us waiting for."""

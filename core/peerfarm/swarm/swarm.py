@@ -84,6 +84,8 @@ class Swarm:
         known = self._wants.get(key)
         if known is not None and known.refs == tuple(refs):
             known.holders = frozenset(holders)
+            for blob in tuple(self._wants.listless.values()):
+                self._wants.learn(blob, blocks.get(blob.id))
             return
         self.cancel(key)
         try:

@@ -240,9 +240,11 @@ class Wants:
                 self._open_blobs -= len(chapter.blobs)
 
     def _new(self, ref: BlobRef, blocks: BlockList | None) -> Blob:
-        if blocks is None and ref.size_bytes and block_count(ref.size_bytes) == 1:
-            blocks = BlockList(ref.size_bytes, (ref.id,))
-        blob = Blob(ref, blocks if _is_list_of(ref, blocks) else None)
+        if block_count(ref.size_bytes) == 1:
+            proven: BlockList | None = BlockList(ref.size_bytes, (ref.id,))
+        else:
+            proven = blocks if _is_list_of(ref, blocks) else None
+        blob = Blob(ref, proven)
         if not ref.size_bytes:
             self.empties[ref.id] = blob
         elif blob.blocks is None:

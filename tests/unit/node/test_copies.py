@@ -7,8 +7,9 @@ from files_rig import Elm, FileSolo, lease_of
 
 from peerfarm.model.files import FetchProgressed
 from peerfarm.model.ids import JobId, attempt_label
+from peerfarm.model.render import FailReason
 from peerfarm.protocol.messages import Beat, Goodbye, KeepAsk, KeepMoved, KeepTold
-from peerfarm.state.actions import TaskLeased, TaskRendered, TaskReturned, TasksCancelled, TasksRetried
+from peerfarm.state.actions import TaskFailed, TaskLeased, TaskRendered, TaskReturned, TasksCancelled, TasksRetried
 
 JOB = JobId("jobone222222")
 
@@ -248,3 +249,31 @@ def test_nobody_has_frames_kept_in_another_workers_name(solo: FileSolo) -> None:
     solo.hear(ash.id, ask)
     assert [told.is_kept for told in ash.told(KeepTold)] == [False]
     assert solo.fetches() == []
+
+
+def test_a_result_whose_pin_was_lost_with_the_stores_book_is_pinned_again(solo: FileSolo) -> None:
+    job = solo.submit_files(frames="1")
+    solo.rendered(solo.starts[0])
+    assert not [order for order in solo.fetches() if order.key.startswith("again/")]
+    again = solo.restarted(pins=())
+    again.wait(1)
+    (order,) = again.fetches()
+    assert (order.key, order.pin) == (
+        f"again/{job}/{solo.starts[0].attempt}",
+        f"result/{job}/{solo.starts[0].attempt}",
+    )
+    assert [ref.id for ref in order.refs] == [b"\1" * 32]
+
+
+def test_a_task_whose_files_are_out_of_reach_for_a_moment_costs_no_try(solo: FileSolo) -> None:
+    job = solo.submit_files(frames="1")
+    for count in range(1, 5):
+        solo.fail(solo.starts[-1], FailReason.FILES_MISSING, "nobody holds it")
+        assert len(solo.starts) == count
+        solo.wait(21)
+        assert len(solo.starts) == count + 1
+    assert [body.reason for body in solo.recorded(TaskReturned)] == ["files-missing"] * 4
+    assert solo.recorded(TaskFailed) == []
+    solo.fail(solo.starts[-1], FailReason.FILES_MISSING, "nobody holds it")
+    assert [body.message for body in solo.recorded(TaskFailed)] == ["nobody holds it"]
+    assert solo.released() == [f"result/{job}/{task.attempt}" for task in solo.starts[:5]]

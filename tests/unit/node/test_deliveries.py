@@ -8,7 +8,6 @@ from files_rig import CLIENT, MINTED, Elm, FileSolo
 from peerfarm.errors import RequestRefused
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.node import inputs
-from peerfarm.protocol.messages import KeepAsk, KeepTold
 from peerfarm.state.actions import MemberRemoved, TaskLeased, TaskRendered, TasksPublished, TasksRetried
 
 JOB = JobId("jobone222222")
@@ -184,10 +183,18 @@ def test_an_attempt_is_never_put_in_place_twice_at_once(solo: FileSolo) -> None:
     assert [order.output_dir for order in solo.publishes()] == ["/out"]
     solo.placed(solo.publishes()[0])
     assert [order.output_dir for order in solo.publishes()] == ["/out", "/mine"]
-    solo.rendered(solo.starts[0])
-    solo.hear(elm.id, KeepTold(elm.told(KeepAsk)[-1].lease, True, ""))
+
+
+def test_frames_that_a_user_fetches_just_now_are_put_in_place_a_moment_later(solo: FileSolo) -> None:
+    elm = Elm(solo)
+    job = solo.submit_files(frames="1-2")
+    rendered_elsewhere(solo, elm, task=1)
+    solo.placed(solo.publishes()[0], "the folder is full")
+    solo.ask("fetch", job=job, directory="/mine")
+    elm.come("newboot2")
+    assert [order.output_dir for order in solo.publishes()] == ["/out", "/mine"]
     solo.placed(solo.publishes()[1])
-    assert solo.publishes()[-1].task == 0
+    assert [order.output_dir for order in solo.publishes()] == ["/out", "/mine", "/out"]
 
 
 def test_links_for_files_are_kept_while_a_job_needs_them(solo: FileSolo) -> None:

@@ -7,8 +7,9 @@ from files_rig import ROOT, Elm, FileSolo
 
 from peerfarm.model.files import FetchProgressed
 from peerfarm.model.ids import JobId
+from peerfarm.model.render import FailReason
 from peerfarm.protocol.messages import Beat, LeaseAsk
-from peerfarm.state.actions import TasksCancelled
+from peerfarm.state.actions import TaskLeased, TaskReturned, TasksCancelled, TasksRetried
 
 ONE, TWO, THREE = JobId("jobone222222"), JobId("jobtwo222222"), JobId("jobthree2222")
 
@@ -107,3 +108,27 @@ def test_files_that_were_here_before_a_restart_are_looked_at_again(solo: FileSol
     again.fetched(f"scene/{job}")
     assert len(again.starts) == 1
     assert again.released() == []
+
+
+def test_files_that_a_renderer_found_damaged_are_fetched_again_before_the_next_task(solo: FileSolo) -> None:
+    job = solo.submit_files(root=ROOT)
+    solo.fetched(f"scene/{job}")
+    solo.fail(solo.starts[0], FailReason.FILES_MISSING, "wood.png is damaged")
+    solo.wait(21)
+    assert len(solo.starts) == 1
+    assert [order.key for order in solo.fetches()] == [f"scene/{job}"] * 2
+    solo.fetched(f"scene/{job}")
+    assert len(solo.starts) == 2
+
+
+def test_a_lease_of_a_job_that_was_over_meanwhile_goes_back_when_its_files_are_gone(solo: FileSolo) -> None:
+    elm = Elm(solo)
+    elm.submit(ONE)
+    solo.fetched(f"scene/{ONE}")
+    (ask,) = elm.told(LeaseAsk)
+    elm.say(TasksCancelled(ONE, 0, ((0, 3),), 0))
+    (lease, _) = elm.say(
+        TaskLeased(ONE, 0, 0, 1, 1, solo.id, ask.boot, ask.request), TasksRetried(ONE, 0, ((0, 3),), 1)
+    )
+    assert [body.lease for body in solo.recorded(TaskReturned)] == [lease]
+    assert solo.starts == []

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from peerfarm.errors import InvalidManifest, StoreError
-from peerfarm.model.blob import EMPTY_ID, MIN_BLOCK_BYTES, BlobId, BlobRef, BlockList
+from peerfarm.model.blob import EMPTY_ID, MIN_BLOCK_BYTES, BlobId, BlobRef, BlockList, block_range, blocks_of
 from peerfarm.model.manifest import Manifest
 from peerfarm.store.blobs import checkout
 from peerfarm.store.blobs.api import Gone, Usage
@@ -244,9 +244,21 @@ class BlobStore:
 
     def put_bytes(self, raw: bytes, pin: str = "") -> tuple[BlobRef, BlockList]:
         """Keep what is in memory; see Blobs."""
-        draft = self._intake.draft_of_bytes(raw)
-        self._take(draft, pin)
-        return draft.blocks.ref, draft.blocks
+        blocks = blocks_of(raw)
+        with self._stock.hold() as hold:
+            hold.add([blocks.id])
+            if self._stock.size_of(blocks.id) == len(raw):
+                self._contents.use(blocks.id)
+            elif self._stock.partial(blocks.id) is not None:  # its room is set aside already
+                parts = (block_range(len(raw), block) for block in range(len(blocks.hashes)))
+                self.write_blocks(
+                    [(blocks.ref, block, raw[at : at + length]) for block, (at, length) in enumerate(parts)]
+                )
+            else:
+                self._intake.settle([self._intake.draft_of_bytes(blocks, raw)], hold)
+            if pin:
+                self._stock.pin_more(pin, [blocks.id])
+        return blocks.ref, blocks
 
     def _take(self, draft: Draft, pin: str) -> None:
         with self._stock.hold() as hold:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from peerfarm.model.blob import BlobId, BlockList, blocks_of
+from peerfarm.model.blob import BlobId, BlockList
 from peerfarm.store.blobs.api import GoneReason
 from peerfarm.store.blobs.contents import Contents
 from peerfarm.store.blobs.disk import Note, create, disk_error, remove, write_all
@@ -48,11 +48,11 @@ class Intake:
             remove(target)
             raise
 
-    def draft_of_bytes(self, raw: bytes) -> Draft:
+    def draft_of_bytes(self, blocks: BlockList, raw: bytes) -> Draft:
         """Write what is in memory, with room set aside. Raises StoreError."""
         self._stock.set_aside(len(raw))
         try:
-            return self._write(blocks_of(raw), raw)
+            return self._write(blocks, raw)
         except BaseException:
             self._stock.give_back(len(raw))
             raise

@@ -129,6 +129,7 @@ class Layout:
             for draft in drafts:
                 if draft.list_path is not None:
                     draft.list_path.replace(self.list_of(draft.id))
+                    renamed.append(self.list_of(draft.id))
                 draft.path.replace(self.file_of(draft.id))
                 renamed.append(self.file_of(draft.id))
             sync_directory(self._blobs)

@@ -123,6 +123,8 @@ class MemoryBlobs:
             self._shelf.remove(ref.id)
             self._shelf.add(ref.id, ref.size_bytes)
         held.parts[block] = bytes(data)
+        if held.is_whole:
+            self._shelf.use(ref.id)
         return True
 
     def write_blocks(self, writes: Sequence[tuple[BlobRef, int, bytes]]) -> list[bool]:
@@ -160,6 +162,7 @@ class MemoryBlobs:
         for block in range(len(blocks.hashes)):
             first, length = block_range(len(raw), block)
             self.write_block(ref, block, raw[first : first + length])
+        self._shelf.use(ref.id)
         if pin:
             self.pin(pin, self.pinned(pin) | {ref.id})
         return ref, blocks
