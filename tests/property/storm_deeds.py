@@ -5,6 +5,7 @@ Ids come from small pools, so that deeds meet; numbers and texts are small, odd,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgpack
@@ -56,6 +57,11 @@ def _brief(value: object) -> str:
 def few(element: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[tuple[Any, ...]]:
     """A short tuple."""
     return st.lists(element, max_size=most).map(tuple)
+
+
+def one_of(kinds: Sequence[st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
+    """One of several kinds, each as likely as another, though some of them are many; named twice, twice as likely."""
+    return pick(kinds).flatmap(lambda kind: kind)
 
 
 def texts(limit: int) -> st.SearchStrategy[str]:
@@ -122,12 +128,12 @@ members = pick([(OAK, OAK_KEY), (ASH, ASH_KEY), (YEW, YEW_KEY)])
 bodies = st.one_of(
     st.builds(a.FarmCreated, texts(100)),
     st.builds(lambda who, name: a.MemberAdded(*who, name), members, texts(100)),
-    st.builds(a.MemberRemoved, pick([ASH, ELM, YEW, OAK, NodeId("q" * 16)])),
+    st.builds(a.MemberRemoved, pick([ASH, ELM, OAK, *[YEW] * 6])),
     st.builds(a.JobSubmitted, jobs, specs),
     st.builds(a.JobSubmitted, jobs, specs),
     st.builds(lambda job, to: a.JobChanged(job, *to), jobs, registers),
-    st.builds(a.JobDeleted, jobs),
-    st.builds(a.JobArchived, jobs, st.deferred(lambda: summaries)),
+    st.builds(a.JobDeleted, pick([*JOBS[:6], JobId("q" * 12)])),
+    st.builds(a.JobArchived, pick([*JOBS[:6], JobId("q" * 12)]), st.deferred(lambda: summaries)),
     st.builds(a.TasksCancelled, jobs, steps, ranges, generations),
     st.builds(a.TasksRetried, jobs, steps, ranges, generations),
     st.builds(a.TasksPublished, jobs, steps, ranges, generations),
@@ -206,7 +212,7 @@ said = st.one_of(
     ),
     st.builds(m.Actions, few(st.binary(max_size=9)) | st.just((b"",) * 20_000)),
     st.builds(m.VectorAsk, counts(MOST + 1), boots, counts(MOST + 1)),
-    st.builds(m.VectorTell, st.just(0), vectors),
+    vectors.map(lambda rows: m.VectorTell(0, rows)),
     st.builds(m.VectorTell, st.just(0), vectors, counts(), counts(), st.booleans()),
     st.builds(m.VectorTell, counts(MOST + 1), vectors, counts(MOST + 1), counts(MOST + 1), st.booleans()),
     st.builds(m.Pull, few(st.tuples(nodes, logs, counts().map(lambda n: n + 1), counts(MOST).map(lambda n: n + 1)))),
@@ -438,7 +444,7 @@ _DEEDS = [
     st.tuples(st.just("sends"), peers, raw_bytes),
     st.tuples(st.just("says_all"), peers, snapshot_parts()),
     st.tuples(st.just("link"), nodes, st.booleans()),
-    st.tuples(st.just("knocks"), raw_bytes | said | newcomers | newcomers),
+    st.tuples(st.just("knocks"), one_of([raw_bytes, said, newcomers, newcomers])),
     st.tuples(st.just("told"), strays),
     st.tuples(st.just("dawdle"), st.booleans()),
     st.tuples(pick(["disk", "disk", "not_admitted"]), st.booleans()),
@@ -457,15 +463,13 @@ _LONELY = [
 
 def _storms(kinds: list[st.SearchStrategy[Any]]) -> st.SearchStrategy[list[list[Deed]]]:
     """Turns of one to four deeds; most storms are long, for much happens only after much else did."""
-    deeds = pick(kinds).flatmap(lambda kind: kind).map(lambda told: Deed(told[0], told[1:]))
+    deeds = one_of(kinds).map(lambda told: Deed(told[0], told[1:]))
     turns = st.lists(deeds, min_size=1, max_size=4)
     return st.lists(turns, max_size=5) | st.lists(turns, max_size=40) | st.lists(turns, min_size=12, max_size=40)
 
 
 storms_of_one_start = _storms(_DEEDS)
-storms = pick([storms_of_one_start] * 4 + [_storms([*_DEEDS, _STARTS])] * 4 + [_storms([*_DEEDS, _CROWDS])]).flatmap(
-    lambda kind: kind
-)
+storms = one_of([*[storms_of_one_start] * 4, *[_storms([*_DEEDS, _STARTS])] * 4, _storms([*_DEEDS, _CROWDS])])
 lonely_storms = _storms([*_LONELY, _STARTS])
 
 SEA = {"name": "sea", "app": "ocean", "frames": "1-6", "chunk": 1, "output": "/out/sea_####.png"}

@@ -184,9 +184,7 @@ class Fetches:
         for present in found.here:
             self._swarm.handle(present, now_s)
 
-    def _end(
-        self, fetch: _Fetch, error: str, lacking: Sequence[NodeId] = (), *, is_disk_full: bool = False
-    ) -> None:
+    def _end(self, fetch: _Fetch, error: str, lacking: Sequence[NodeId] = (), *, is_disk_full: bool = False) -> None:
         fetch.is_over = True
         del self._fetches[fetch.order.key]
         self._swarm.cancel(fetch.order.key)

@@ -34,6 +34,8 @@ from peerfarm.state.selectors import cancelled_bits, is_open, spec_of
 MAX_LINES = 20
 MISSING_TRIES = 5
 """At so many in a row, an attempt without its files is a failure; before, its lease is given back."""
+FULL_ALARM = "a render failed here for want of room on the disk"
+"""Stands until one succeeds."""
 MAX_LINES_BYTES = 48_000
 """Of the last lines together: with the message they must fit one action, in whatever script they are."""
 MAX_TOLD_FRAME = 1 << 40
@@ -221,6 +223,8 @@ class Attempts:
 
     def _rendered(self, attempt: Attempt, event: AttemptRendered) -> None:
         self.slots[attempt.slot].last_render_s = event.render_s
+        if event.frames:
+            self.core.calm(FULL_ALARM)
         frames = tuple((frame.name, frame.size_bytes, frame.sha256) for frame in event.frames)
         self._end(attempt)
         self._missing.pop(attempt.job, None)
@@ -264,6 +268,8 @@ class Attempts:
         if event.reason is FailReason.FILES_MISSING and self._may_be_back(attempt.job):
             self._give_back(attempt, str(event.reason))
             return
+        if event.reason is FailReason.DISK_FULL:
+            self.core.alarm(f"{FULL_ALARM}: {_plain(event.message, 200)}")
         self.core.record(
             TaskFailed(
                 attempt.job,

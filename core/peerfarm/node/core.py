@@ -233,6 +233,10 @@ class Core:
         """Tell one local client, which began something that takes long."""
         self.effects.private.append((client, {"type": kind, **fields}))
 
+    def calm(self, beginning: str) -> None:
+        """The cause of the alarms that begin so is gone."""
+        self.alarms[:] = [text for text in self.alarms if not text.startswith(beginning)]
+
     def alarm(self, text: str) -> None:
         """Something that must not happen happened: keep it for `status` and tell the subscribers."""
         if text not in self.alarms:

@@ -320,7 +320,7 @@ class Node:
 
     def _disk_recovered(self, event: i.DiskRecovered) -> None:
         alarm = _disk_alarm(self.core.disk_error)
-        self.core.alarms[:] = [text for text in self.core.alarms if text != alarm]
+        self.core.calm(alarm)
         self.core.disk_error = ""
         self.core.not_durable = {}
         self.work.disk_recovered(event.dropped)

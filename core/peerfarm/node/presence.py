@@ -205,15 +205,16 @@ class Presence:
 
     def greeted(self, peer: Peer, message: Greeting) -> bool:
         """A peer opened its side; whether it can be worked with."""
+        speaks = f"node {self.name_of(peer.node)} speaks protocol version "
         if message.version != PROTOCOL_VERSION:
             self._core.alarm(
-                f"node {self.name_of(peer.node)} speaks protocol version {message.version}, this node "
-                f"{PROTOCOL_VERSION}: bring both to the same release of peerfarm"
+                f"{speaks}{message.version}, this node {PROTOCOL_VERSION}: bring both to the same release of peerfarm"
             )
             return False
         if self._core.farm_id is not None and message.farm and message.farm != self._core.farm_id:
             self._core.alarm(f"node {self.name_of(peer.node)} belongs to another farm")
             return False
+        self._core.calm(speaks)
         if message.boot in peer.former_boots:
             self._core.alarm(
                 f"two programs with the key of {self.name_of(peer.node)} run at once: was its home copied to another "

@@ -8,7 +8,7 @@ from peerfarm.errors import AppNotFound, AppTimedOut, DiskFull, OutputMissing, P
 from peerfarm.model.render import FailReason
 from peerfarm.runner.files import FilesLacking
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _REASONS: tuple[tuple[type[PeerfarmError], FailReason], ...] = (
     (AppNotFound, FailReason.APP_NOT_FOUND),
