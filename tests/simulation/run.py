@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from sim_runs import run_seed  # noqa: E402
 from sim_scenarios import run_scenarios  # noqa: E402
 
 CHUNK = 20
+WHOLE_SEEDS = 300
+"""So many runs must have looked at every property and seen every fault."""
 
 
 def main() -> int:
@@ -60,7 +62,7 @@ def main() -> int:
             outcomes.append(outcome)
             if outcome.failure:
                 sim_table.print_failure(outcome)
-    is_whole = chosen.seeds >= 300 and not chosen.scenarios
+    is_whole = chosen.seeds >= WHOLE_SEEDS and not chosen.scenarios
     return sim_table.print_all(outcomes, time.perf_counter() - begun_s, is_whole=is_whole)
 
 
@@ -70,7 +72,9 @@ def _swarm(chosen: argparse.Namespace) -> int:
         return sim_table.print_mutations(swarm_mutations.run_swarm_mutations(tuple(chosen.mutations)))
     begun_s = time.perf_counter()
     outcomes = []
-    seeds = range(chosen.first, chosen.first + chosen.swarm)
+    seeds = list(range(chosen.first, chosen.first + chosen.swarm))
+    if chosen.swarm >= WHOLE_SEEDS and 0 not in seeds:
+        seeds.insert(0, 0)
     for outcome in _run(swarm_runs.run_swarm_seed, seeds, chosen.jobs, is_traced=chosen.trace):
         outcomes.append(outcome)
         if outcome.failure:
@@ -78,13 +82,13 @@ def _swarm(chosen: argparse.Namespace) -> int:
     return sim_table.print_all(
         outcomes,
         time.perf_counter() - begun_s,
-        is_whole=chosen.swarm >= 300,
+        is_whole=chosen.swarm >= WHOLE_SEEDS,
         properties=swarm_watch.PROPERTIES,
         faults=swarm_faults.NAMES,
     )
 
 
-def _run(run: Callable[..., Any], seeds: range, jobs: int, *, is_traced: bool) -> Iterator[Any]:
+def _run(run: Callable[..., Any], seeds: Sequence[int], jobs: int, *, is_traced: bool) -> Iterator[Any]:
     """Run seeds one by one, or by two processes when there is much to do."""
     processes = jobs or (2 if len(seeds) >= 4 * CHUNK and (os.cpu_count() or 1) > 1 else 1)
     if processes == 1 or is_traced:

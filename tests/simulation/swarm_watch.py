@@ -40,7 +40,7 @@ class Watch:
         self.rotten: set[NodeId] = set()
         """Machines that sent wrong blocks or lists."""
         self._bad: dict[NodeId, int] = {}
-        self._sent_bytes: dict[NodeId, tuple[float, float]] = {}
+        self._sent_bytes: dict[NodeId, tuple[float, float, int]] = {}
         self.total_sent_bytes = 0
         self._seen: dict[NodeId, int] = {}
         self._linked_s: dict[tuple[NodeId, NodeId], tuple[int, float]] = {}
@@ -104,9 +104,9 @@ class Watch:
             self._sent_bytes.pop(machine.name, None)
             return
         room = MAX_PIECE_BYTES + limit * serving.BURST_S
-        spent, since_s = self._sent_bytes.get(machine.name, (0.0, now_s))
-        spent = max(0.0, spent - (now_s - since_s) * limit) + size_bytes
-        self._sent_bytes[machine.name] = (spent, now_s)
+        spent, since_s, before = self._sent_bytes.get(machine.name, (0.0, now_s, limit))
+        spent = max(0.0, spent - (now_s - since_s) * limit) + size_bytes if before == limit else 0.0
+        self._sent_bytes[machine.name] = (spent, now_s, limit)
         self._world.clock.check(
             "S7", spent <= 2 * room + 1, lambda: f"{machine.name} is {spent:.0f} bytes ahead of its limit"
         )

@@ -32,6 +32,8 @@ PIECE_DELAY_S = 0.001
 DISK_DELAY_S = 0.002
 STRETCH_BYTES = 4096
 """So much of a blob repeats one hash; parts that are put together in a wrong order are seen by that."""
+PUNISHED_S = 5.0
+"""Who broke the protocol is linked again after this time."""
 SYNC_EVERY_S = 2.0
 """What was written within this time before a power cut may be lost."""
 
@@ -381,6 +383,7 @@ class SwarmWorld:
         for node, reason in effects.drops:
             machine.dropped.append((node, reason))
             self.unlink(machine, self.machines[node])
+            self.clock.after(PUNISHED_S, self.link, machine, self.machines[node])
         due_s = self.clock.now_s + effects.wake_s
         if not self.clock.now_s < machine._tick_s <= due_s:
             machine._tick_s = due_s

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import os
 import queue
+import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from peerfarm.daemon.outputs import Outputs
 from peerfarm.daemon.transfers import Transfers
-from peerfarm.errors import InvalidManifest, PeerfarmError, RequestRefused, StoreError
-from peerfarm.model.blob import BlobRef, BlockList, block_bytes
+from peerfarm.errors import DiskFull, InvalidManifest, OutputMissing, PeerfarmError, RequestRefused, StoreError
+from peerfarm.model.blob import BlobRef, block_count
 from peerfarm.model.files import FetchEnded, FetchOrder, FetchProgressed
 from peerfarm.model.ids import JobId, NodeId
+from peerfarm.model.job import FilesMode
 from peerfarm.model.manifest import Manifest, decode_manifest
 from peerfarm.model.pathmap import PathMap, checkout_map
-from peerfarm.model.render import FrameFile
+from peerfarm.model.render import FrameFile, PublishOrder
 from peerfarm.runner.files import Errand, FilesLacking, FilesStopped, ref_of
-from peerfarm.store.blobs import BlobStore
+from peerfarm.store.blobs import BlobStore, FileFault, Hold, hash_file
 
 LOOK_S = 0.25
 """How often a wait looks whether it was stopped."""
-SILENCE_S = 180.0
+SILENCE_S = 900.0
 """A transfer thread that says nothing for so long does not live any more; it gives a fetch up sooner by itself."""
-COPY_BYTES = 1 << 20
+TRIES = 3
+"""A file that was damaged on this node's disk is dropped and fetched again so often, for one checkout."""
+MAX_EXPECTED = 64
+"""Deliveries whose fetch runs ahead."""
+
+_Told = queue.SimpleQueue[FetchProgressed | FetchEnded]
 
 
 class NodeFiles:
@@ -35,61 +45,135 @@ class NodeFiles:
         self._store = store
         self._transfers = transfers
         self._outputs = outputs
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._expected: OrderedDict[tuple[BlobRef, ...], tuple[str, _Told]] = OrderedDict()
 
     def check_out(self, root: BlobRef, directory: Path, errand: Errand) -> PathMap:
         """Lay the files of a manifest out; see `Files`."""
+        with self._store.hold() as hold:
+            for left in reversed(range(TRIES)):
+                manifest = self._whole_manifest(root, hold, errand)
+                try:
+                    self._lay_out(manifest, directory, errand)
+                except DiskFull:
+                    raise
+                except StoreError:
+                    if not left or self._lacks(manifest) is None:
+                        raise
+                else:
+                    return checkout_map(manifest, str(directory))
+        raise AssertionError  # the last try returns or raises
+
+    def _whole_manifest(self, root: BlobRef, hold: Hold, errand: Errand) -> Manifest:
+        """The manifest, once every file that it names is here; none of them goes while `hold` lasts."""
+        hold.add([root.id])
         manifest = self._manifest(root)
-        if manifest is None or not all(self._store.has(file.blocks.id) for file in manifest.files):
-            self._fetch(FetchOrder(f"checkout/{directory}", (root,), is_manifest=True), errand)
+        if manifest is not None:
+            hold.add({file.blocks.id for file in manifest.files})
+        if manifest is None or self._lacks(manifest) is not None:
+            self._wait(*self._fetch((root,), (), is_manifest=True), errand)
             manifest = self._manifest(root)
         if manifest is None:
             raise FilesLacking("the list of the job's files was damaged on this node's disk", "Retry the task.")
+        hold.add({file.blocks.id for file in manifest.files})
+        if lacking := self._lacks(manifest):
+            raise FilesLacking(f"{lacking} went away from this node's store", "Retry the task.")
+        return manifest
+
+    def _manifest(self, root: BlobRef) -> Manifest | None:
+        raw = self._store.read_bytes(root)
         try:
-            self._store.lay_out(
-                manifest,
-                directory,
-                lambda done, total, *_: errand.moved(f"laying out files: {done >> 20} of {total >> 20} MiB"),
-                errand.is_stopped,
-            )
-        except RequestRefused as error:
-            if errand.is_stopped() and not isinstance(error, InvalidManifest):
-                raise FilesStopped from None
+            return decode_manifest(raw) if raw is not None else None
+        except InvalidManifest as error:
+            raise FilesLacking(f"the list of the job's files cannot be used: {error}", error.hint) from error
+
+    def _lacks(self, manifest: Manifest) -> str | None:
+        """A file that is not here as a whole."""
+        return next((file.path for file in manifest.files if not self._has(file.ref)), None)
+
+    def _has(self, ref: BlobRef) -> bool:
+        return self._store.has(ref.id) and self._store.ref_of(ref.id) == ref
+
+    def _lay_out(self, manifest: Manifest, directory: Path, errand: Errand) -> None:
+        def progress(done: int, total: int, *_: int) -> None:
+            errand.moved(f"laying out files: {_percent(done, total)}")
+
+        try:
+            self._store.lay_out(manifest, directory, progress, errand.is_stopped)
+        except InvalidManifest as error:
             raise FilesLacking(str(error), error.hint) from error
-        return checkout_map(manifest, str(directory))
+        except RequestRefused:
+            raise FilesStopped from None
 
-    def bring(self, key: str, frames: Sequence[FrameFile], holders: Sequence[NodeId], errand: Errand) -> None:
+    @contextmanager
+    def bring(self, frames: Sequence[FrameFile], holders: Sequence[NodeId], errand: Errand) -> Iterator[None]:
         """Have these frames here; see `Files`."""
-        refs = tuple(dict.fromkeys(ref_of(frame) for frame in frames))
-        if not all(self._store.has(ref.id) for ref in refs):
-            self._fetch(FetchOrder(key, refs, holders=tuple(holders)), errand)
+        refs = tuple(dict.fromkeys(map(ref_of, frames)))
+        with self._store.hold() as hold:
+            hold.add([ref.id for ref in refs])
+            with self._lock:
+                expected = self._expected.pop(refs, None)
+            if not all(map(self._has, refs)):
+                self._wait(*(expected or self._fetch(refs, holders)), errand)
+            yield
 
-    def place(self, frame: FrameFile, target: Path) -> None:
+    def expect(self, order: PublishOrder) -> None:
+        """Begin to fetch what is to be delivered: deliveries into one folder go one after the other, fetches need not.
+
+        From one thread alone.
+        """
+        refs = tuple(dict.fromkeys(map(ref_of, order.frames)))
+        if order.files is not FilesMode.PEERS or all(map(self._has, refs)):
+            return
+        with self._lock:
+            if refs in self._expected or len(self._expected) >= MAX_EXPECTED:
+                return
+            self._expected[refs] = self._fetch(refs, order.holders)
+
+    def unexpect(self) -> None:
+        """Forget fetches that ran ahead of deliveries that have ended without them, or do not come."""
+        with self._lock:
+            ended = [refs for refs in self._expected if all(map(self._has, refs))]
+            for refs in ended:
+                del self._expected[refs]
+
+    def place(self, frame: FrameFile, target: Path, errand: Errand) -> None:
         """Let a frame appear; see `Files`. A link where the system has them: nobody may write to it."""
-        path = self._sound(frame)
-        try:
-            os.link(path, target)
-        except OSError:
-            self.copy_out(frame, target)
+        note = _stopping(errand)
+        path = self._store.sound_file(ref_of(frame), note)
+        if path is None:
+            raise _gone(frame)
+        if sys.platform != "win32":  # where a file that is read-only cannot be removed
+            with suppress(OSError):  # another file system, or one without links
+                os.link(path, target)
+                return
+        self.copy_out(frame, target, errand)
 
-    def copy_out(self, frame: FrameFile, target: Path) -> None:
-        """Write a copy for the user; see `Files`."""
-        source = self._sound(frame)
-        with source.open("rb") as original, target.open("xb") as copy:
-            while chunk := original.read(COPY_BYTES):
-                copy.write(chunk)
-            copy.flush()
-            os.fsync(copy.fileno())
-        if target.stat().st_size != frame.size_bytes:
-            raise FilesLacking(f"{frame.name} was cut short while it was copied", "Try again.")
-
-    def is_same(self, frame: FrameFile, path: Path) -> bool:
-        """Whether a file has a frame's content; see `Files`."""
+    def copy_out(self, frame: FrameFile, target: Path, errand: Errand) -> None:
+        """Write a copy for the user; see `Files`. Each block is compared with its hash on the way."""
+        ref = ref_of(frame)
+        note = _stopping(errand)
         try:
-            if path.stat().st_size != frame.size_bytes:
-                return False
-            return _hashed(path, frame.size_bytes).ref == ref_of(frame)
-        except OSError:
-            return False
+            with target.open("xb") as copy:
+                for block in range(block_count(ref.size_bytes)):
+                    data = self._store.read_block(ref, block)
+                    if data is None:
+                        raise _gone(frame)
+                    copy.write(data)
+                    note(len(data))
+                copy.flush()
+                os.fsync(copy.fileno())
+        except FileExistsError:
+            raise
+        except BaseException:
+            with suppress(OSError):
+                target.unlink(missing_ok=True)
+            raise
+
+    def id_of(self, path: Path, errand: Errand) -> bytes:
+        """The blob id of a file; see `Files`."""
+        return hash_file(path, _stopping(errand)).id
 
     def may_deliver(self, job: JobId, directory: str) -> bool:
         """Whether a user of this machine named that directory; see `Files`."""
@@ -97,59 +181,83 @@ class NodeFiles:
 
     def take_in(self, pin: str, paths: Sequence[Path]) -> tuple[BlobRef, ...]:
         """Move files into the store; see `Files`."""
-        refs = []
+        drafts = []
+        with self._store.hold() as hold:
+            try:
+                for path in paths:
+                    drafts.append(self._store.draft_of(path, _ignore, is_own=True)[0])
+            except BaseException as error:
+                for draft in drafts:
+                    self._store.give_up(draft)
+                if isinstance(error, FileFault):
+                    raise OutputMissing(str(error), error.hint) from error
+                raise
+            self._store.settle(drafts, hold)
+            refs = tuple(draft.blocks.ref for draft in drafts)
+            self._store.pin(pin, (ref.id for ref in refs))
         for path in paths:
-            ref, _ = self._store.take_in(path, keep=False, pin=pin)
-            refs.append(ref)
-        self._store.pin(pin, (ref.id for ref in refs))
-        self._transfers.came(tuple(refs))
-        return tuple(refs)
+            with suppress(OSError):  # the whole directory goes soon
+                path.unlink()
+        self._transfers.came(refs)
+        return refs
 
-    def _sound(self, frame: FrameFile) -> Path:
-        path = self._store.open_blob(ref_of(frame), verify=True)
-        if path is None:
-            raise FilesLacking(
-                f"{frame.name} is not in this node's store any more", "It is fetched again at the next try."
-            )
-        return path
+    def _fetch(
+        self, refs: tuple[BlobRef, ...], holders: Sequence[NodeId], *, is_manifest: bool = False
+    ) -> tuple[str, _Told]:
+        told: _Told = queue.SimpleQueue()
+        key = f"here/{next(self._numbers)}"
+        self._transfers.fetch(FetchOrder(key, refs, is_manifest=is_manifest, holders=tuple(holders)), told.put)
+        return key, told
 
-    def _manifest(self, root: BlobRef) -> Manifest | None:
-        raw = self._store.read_bytes(root) if self._store.has(root.id) else None
-        return decode_manifest(raw) if raw is not None else None
-
-    def _fetch(self, order: FetchOrder, errand: Errand) -> None:
-        told: queue.SimpleQueue[FetchProgressed | FetchEnded] = queue.SimpleQueue()
-        self._transfers.fetch(order, told.put)
+    def _wait(self, key: str, told: _Told, errand: Errand) -> None:
+        """Wait for a fetch; the errand moves as long as the fetch may come to an end."""
         heard_s = time.monotonic()
+        words = "fetching files"
         while True:
             try:
                 said = told.get(timeout=LOOK_S)
+                heard_s = time.monotonic()
             except queue.Empty:
-                if errand.is_stopped():
-                    self._transfers.stop_fetch(order.key)
-                    raise FilesStopped from None
-                if time.monotonic() - heard_s > SILENCE_S:
-                    self._transfers.stop_fetch(order.key)
-                    raise StoreError("the transfers do not answer", "Restart this node.") from None
-                continue
-            heard_s = time.monotonic()
+                said = None
             if isinstance(said, FetchEnded):
-                if said.error:
-                    raise _lacking(said)
+                _check(said)
                 return
-            errand.moved(f"fetching {said.done_bytes >> 20} of {said.total_bytes >> 20} MiB")
+            if said is not None:
+                words = f"fetching files: {_percent(said.done_bytes, said.total_bytes)}"
+            if errand.is_stopped():
+                self._transfers.stop_fetch(key)
+                raise FilesStopped
+            if time.monotonic() - heard_s > SILENCE_S:
+                self._transfers.stop_fetch(key)
+                raise StoreError("the transfers do not answer", "Restart this node.")
+            errand.moved(words)
 
 
-def _hashed(path: Path, size_bytes: int) -> BlockList:
-    length = block_bytes(size_bytes)
-    hashes = []
-    with path.open("rb") as file:
-        while chunk := file.read(length):
-            hashes.append(hashlib.sha256(chunk).digest())
-    return BlockList(size_bytes, tuple(hashes))
-
-
-def _lacking(ended: FetchEnded) -> PeerfarmError:
+def _check(ended: FetchEnded) -> None:
     if ended.is_disk_full:
-        return StoreError(ended.error)
-    return FilesLacking(ended.error, "Are the nodes that hold it running?", ended.lacking)
+        raise DiskFull(ended.error)
+    if ended.error:
+        raise FilesLacking(ended.error, "Are the nodes that hold it running?", ended.lacking)
+
+
+def _gone(frame: FrameFile) -> PeerfarmError:
+    return FilesLacking(f"{frame.name} was damaged on this node's disk", "It is fetched again at the next try.")
+
+
+def _percent(done: int, total: int) -> str:
+    return f"{100 * done // max(1, total)} %"
+
+
+def _stopping(errand: Errand) -> Callable[[int], None]:
+    """For long reads and writes: watched, and ended when the errand is."""
+
+    def note(_done_bytes: int) -> None:
+        if errand.is_stopped():
+            raise FilesStopped
+        errand.moved("reading files")
+
+    return note
+
+
+def _ignore(_done_bytes: int) -> None:
+    """Nobody watches."""

@@ -364,6 +364,9 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
     ),
 }
 
+_LATER: dict[type[Any], str] = {About: "transfer_port", Beat: "fetching"}
+"""A last field that the message got after version 1; it is left out while it says nothing."""
+
 _CODES = {message: code for code, (message, _) in _TYPES.items()}
 
 
@@ -381,14 +384,11 @@ def encode_message(message: Message) -> bytes:
 
 
 def _told_fields(message: Message) -> tuple[Any, ...]:
-    """The fields, without those at the end that say nothing: they came later than the message."""
-    fields = tuple(message)
-    defaults = message._field_defaults
-    while fields and message._fields[len(fields) - 1] in defaults:
-        if fields[-1] != defaults[message._fields[len(fields) - 1]]:
-            break
-        fields = fields[:-1]
-    return fields
+    """The fields, without a later one that says nothing."""
+    later = _LATER.get(type(message))
+    if later is not None and getattr(message, later) == message._field_defaults[later]:
+        return tuple(message)[:-1]
+    return tuple(message)
 
 
 def decode_message(raw: bytes) -> Message | None:
@@ -406,7 +406,7 @@ def decode_message(raw: bytes) -> Message | None:
     if known is None:
         return None
     make, checks = known
-    if not len(checks) - len(make._field_defaults) <= len(parts) - 1 <= len(checks):
+    if not len(checks) - (make in _LATER) <= len(parts) - 1 <= len(checks):
         raise PeerProtocolError(f"a {make.__name__} has {len(checks)} fields, not {len(parts) - 1}")
     for check, value, field in zip(checks, parts[1:], make._fields, strict=False):
         if not check(value):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from peerfarm.apps.base import App
+from peerfarm.apps.base import App, collecting
+from peerfarm.errors import DiskFull, StoreError
 from peerfarm.model.pathmap import AS_WRITTEN, PathMap
 from peerfarm.model.render import FailReason, FrameFile, RenderTask
 from peerfarm.runner.failures import AttemptError
 from peerfarm.runner.files import Errand, Files
 from peerfarm.runner.frames import FramesPlace
 from peerfarm.runner.inputs import INPUTS
+from peerfarm.runner.pathparams import with_paths
 from peerfarm.runner.paths import name_fault
+from peerfarm.runner.workplace import make_empty
 
 CHECKOUT = "files"
 """Directory of the checkout in a slot's work directory."""
@@ -29,32 +33,34 @@ def result_pin(job: str, attempt: str) -> str:
 
 
 def check_out(task: RenderTask, work: Path, files: Files, errand: Errand) -> PathMap:
-    """Lay the job's files out for this attempt; AS_WRITTEN when it needs none."""
+    """Lay the job's files out for this attempt, in a work directory that is emptied; AS_WRITTEN when it needs none."""
+    make_empty(work)  # an attempt that ended before its process began leaves what it had
     if task.manifest is None:
         return AS_WRITTEN
-    directory = work / CHECKOUT
-    return files.check_out(task.manifest, directory, errand)
+    with _translated(work):
+        return files.check_out(task.manifest, work / CHECKOUT, errand)
 
 
 def mapped_params(app: App, params: Mapping[str, Any], paths: PathMap, node: str) -> dict[str, Any]:
-    """The parameters with every path that the app names replaced by its place in the checkout.
+    """The parameters as the app is to get them, with every path that it names among the files brought along.
+
+    An app whose scenes name further files looks its own parameters up too, by the map that it is given; for all
+    others each path is replaced by its place in the checkout.
 
     Raises:
         AttemptError: A path is not among the files that the job brought along.
     """
-    named = set(app.paths(params))
-    mapped = dict(params)
-    for name, value in params.items():
-        if isinstance(value, str) and value in named:
-            here = paths.translate(value)
-            if here is None:
-                raise AttemptError(
-                    FailReason.FILES_MISSING,
-                    f"{value} is not among the files that the job brought to {node or 'this node'}",
-                    "Submit the job again.",
-                )
-            mapped[name] = here
-    return mapped
+    named = {path: paths.translate(path) for path in app.paths(params)}
+    for path, here in named.items():
+        if here is None or (path == params.get("scene") and not Path(here).is_file()):
+            raise AttemptError(
+                FailReason.FILES_MISSING,
+                f"{path} is not among the files that the job brought to {node or 'this node'}",
+                "Submit the job again.",
+            )
+    if collecting(app) is not None:
+        return dict(params)
+    return with_paths(params, {path: here for path, here in named.items() if here is not None})
 
 
 def prepare_frames(directory: Path) -> FramesPlace:
@@ -69,17 +75,19 @@ def lay_out_inputs(task: RenderTask, work: Path, files: Files, errand: Errand) -
     """Fetch what earlier steps rendered, and let it appear as `inputs/STEP/NAME`; the directory, empty for none."""
     if not task.inputs:
         return ""
-    place = work / INPUTS
-    place.mkdir()
     for given in task.inputs:
         for name in (given.step_name, *(frame.name for frame in given.frames)):
             if fault := name_fault(name):
                 raise AttemptError(FailReason.NOT_ALLOWED, f"the input {name!r} {fault}")
-        files.bring(f"inputs/{task.job}/{task.attempt}/{given.attempt}", given.frames, given.holders, errand)
-        directory = place / given.step_name
-        directory.mkdir(exist_ok=True)
-        for frame in given.frames:
-            files.place(frame, directory / frame.name)
+    place = work / INPUTS
+    with _translated(work):
+        place.mkdir()
+        for given in task.inputs:
+            directory = place / given.step_name
+            directory.mkdir(exist_ok=True)
+            with files.bring(given.frames, given.holders, errand):
+                for frame in given.frames:
+                    files.place(frame, directory / frame.name, errand)
     return str(place)
 
 
@@ -87,8 +95,22 @@ def keep_frames(
     task: RenderTask, place: FramesPlace, frames: tuple[FrameFile, ...], files: Files
 ) -> tuple[FrameFile, ...]:
     """Move verified frames into the store; the same frames, named by their blobs."""
-    refs = files.take_in(result_pin(task.job, task.attempt), [place.path / frame.name for frame in frames])
+    with _translated():
+        refs = files.take_in(result_pin(task.job, task.attempt), [place.path / frame.name for frame in frames])
     shutil.rmtree(place.path, ignore_errors=True)
     return tuple(
         replace(frame, sha256=ref.id, size_bytes=ref.size_bytes) for frame, ref in zip(frames, refs, strict=True)
     )
+
+
+@contextmanager
+def _translated(work: Path | None = None) -> Iterator[None]:
+    """Give an error of the store its reason, and leave nothing half laid out in the work directory."""
+    try:
+        yield
+    except BaseException as error:
+        if work is not None:
+            make_empty(work)
+        if isinstance(error, StoreError) and not isinstance(error, DiskFull):
+            raise AttemptError(FailReason.INTERNAL, str(error), error.hint) from error
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +22,7 @@ class Errand:
     is_stopped: Callable[[], bool] = lambda: False
     """Asked several times a second; the work then ends with `FilesStopped`."""
     moved: Callable[[str], None] = lambda _: None
-    """Told, in a few words, whenever something was done."""
+    """Told, in a few words, whenever something was done, and now and then while others are waited for."""
 
 
 class FilesStopped(Exception):
@@ -48,29 +49,36 @@ def ref_of(frame: FrameFile) -> BlobRef:
 class Files(Protocol):
     """Blobs of this node and of its peers. Every method may be called from any thread, and may take minutes.
 
-    All raise RenderError for what the artist can be told, DiskFull when there is no room, and FilesStopped.
+    All raise RenderError for what the artist can be told, StoreError when the disk refuses, DiskFull when there is no
+    room, and FilesStopped.
     """
 
     def check_out(self, root: BlobRef, directory: Path, errand: Errand) -> PathMap:
         """Lay the files of a manifest out in a directory that is not there yet, and say what lies where.
 
-        What is missing is fetched first.
+        What is missing is fetched first. When it fails, the directory is not there.
         """
 
-    def bring(self, key: str, frames: Sequence[FrameFile], holders: Sequence[NodeId], errand: Errand) -> None:
-        """Have these frames in the own store, fetched from whoever holds them."""
+    def bring(
+        self, frames: Sequence[FrameFile], holders: Sequence[NodeId], errand: Errand
+    ) -> AbstractContextManager[None]:
+        """Have these frames in the own store, fetched from whoever holds them; within the `with` they stay there."""
 
-    def place(self, frame: FrameFile, target: Path) -> None:
+    def place(self, frame: FrameFile, target: Path, errand: Errand) -> None:
         """Let a frame that is in the own store appear under this path, for reading alone."""
 
-    def copy_out(self, frame: FrameFile, target: Path) -> None:
-        """Write a copy, verified and synced, that belongs to the user; `target` does not exist yet."""
+    def copy_out(self, frame: FrameFile, target: Path, errand: Errand) -> None:
+        """Write a copy, verified and synced, that belongs to the user; `target` does not exist yet.
 
-    def is_same(self, frame: FrameFile, path: Path) -> bool:
-        """Whether the plain file at `path` has this frame's content."""
+        Raises:
+            OSError: The user's disk refuses; there is no `target` then.
+        """
+
+    def id_of(self, path: Path, errand: Errand) -> bytes:
+        """The blob id of a user's plain file, never followed through a link. Raises OSError when it cannot be read."""
 
     def may_deliver(self, job: JobId, directory: str) -> bool:
         """Whether a user of this machine named that directory for the frames of that job."""
 
     def take_in(self, pin: str, paths: Sequence[Path]) -> tuple[BlobRef, ...]:
-        """Move finished files into the own store, durably, and keep them from eviction under `pin`."""
+        """Move finished files into the own store, durably, and keep them from eviction under `pin`: all or none."""

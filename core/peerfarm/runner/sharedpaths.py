@@ -9,6 +9,7 @@ from peerfarm.apps.base import App
 from peerfarm.config import Settings
 from peerfarm.model.pathmap import PathMap, shared_map
 from peerfarm.model.render import RenderTask
+from peerfarm.runner.pathparams import with_paths
 
 _SYSTEMS = {"win32": "windows", "darwin": "darwin"}
 
@@ -27,11 +28,7 @@ def task_here(task: RenderTask, app: App, paths: PathMap) -> RenderTask:
     """The task with its scene, its output and its inputs where this machine sees them."""
     if not paths.rules:
         return task
-    named = set(app.paths(task.params))
-    params = {
-        name: path_here(value, paths) if isinstance(value, str) and value in named else value
-        for name, value in task.params.items()
-    }
+    params = with_paths(task.params, {path: path_here(path, paths) for path in app.paths(task.params)})
     inputs = tuple(replace(given, output_dir=path_here(given.output_dir, paths)) for given in task.inputs)
     output_dir = path_here(task.output_dir, paths) if task.output_dir else ""
     return replace(task, params=params, output_dir=output_dir, inputs=inputs)

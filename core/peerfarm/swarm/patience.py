@@ -11,6 +11,8 @@ PATIENCE_S = 30.0
 """How long a want waits for somebody who holds what is missing."""
 LOST_S = 3.0
 """The same when every linked peer, and all that were thought to hold it, told that they do not."""
+SEEK_AGAIN_S = 8.0
+"""While a want waits, peers are asked anew whether they hold it: what was told once may have been a lie or a loss."""
 STALLED_S = 120.0
 """How long a want waits for the next byte from peers who say that they hold it."""
 
@@ -41,6 +43,18 @@ def reason_to_end(want: Want, wants: Wants, peers: Peers, patience_s: float, now
     if now_s - want.starved_s < waits_s:
         return ""
     return f"no machine that can be reached holds {want.left} of its {len(want.blobs)} files"
+
+
+def is_to_seek_again(want: Want, now_s: float) -> bool:
+    """Whether a want has waited for so long that peers should be asked what they hold; then it waits anew."""
+    since_s = want.starved_s if want.sought_s is None else want.sought_s
+    if want.starved_s is None or since_s is None:
+        want.sought_s = None
+        return False
+    if now_s - max(since_s, want.starved_s) < SEEK_AGAIN_S:
+        return False
+    want.sought_s = now_s
+    return True
 
 
 def _is_starved(chapter: Chapter, mask: int, wants: Wants) -> bool:

@@ -14,7 +14,7 @@ from peerfarm.swarm.asking import CHECK_EVERY_S, Asking
 from peerfarm.swarm.bits import Chance, bits_from
 from peerfarm.swarm.chapters import Blob
 from peerfarm.swarm.outbox import Outbox
-from peerfarm.swarm.patience import PATIENCE_S, lacking_of, reason_to_end
+from peerfarm.swarm.patience import PATIENCE_S, is_to_seek_again, lacking_of, reason_to_end
 from peerfarm.swarm.peers import Peer, Peers
 from peerfarm.swarm.receiving import Receiving
 from peerfarm.swarm.serving import Serving
@@ -268,6 +268,8 @@ class Swarm:
             if progress is not None:
                 self._outbox.effects.progress.append(progress)
             reason = reason_to_end(want, self._wants, self._peers, self._patience_s, now_s)
+            if not reason and is_to_seek_again(want, now_s):
+                self._seek([b.id for b in want.blobs if not b.is_complete and b.ref.size_bytes and b.chapter.is_open])
             if reason:
                 self._fail(want.key, reason, lacking_of(want, self._peers))
 

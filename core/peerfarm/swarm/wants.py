@@ -49,6 +49,8 @@ class Want:
         """When something for it arrived last."""
         self.starved_s: float | None = None
         """Since when nobody linked can give what is missing and nothing is under way."""
+        self.sought_s: float | None = None
+        """When peers were asked anew for what is missing, while it starved."""
         self._fetched_bytes = 0
         self._marked_s = now_s
         self._told = (-1, -1)

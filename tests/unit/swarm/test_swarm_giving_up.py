@@ -104,6 +104,17 @@ def test_a_given_up_want_leaves_nothing_behind_and_may_be_wanted_again() -> None
     assert rig.give(ADA, film).done == ["scene"]
 
 
+def test_while_a_want_waits_peers_are_asked_anew_what_they_hold() -> None:
+    rig, film = Rig(ADA, BOB), Film(500)
+    rig.want(film, holders=[EVE])
+    rig.has(ADA, film, bitmap=t.NOTHING)
+    rig.take(t.Seek)
+    rig.wait(9.0)
+    assert rig.take(t.Seek, ADA) == rig.take(t.Seek, BOB) == [t.Seek((film.id,))]
+    rig.wait(9.0)
+    assert rig.take(t.Seek, ADA) == [t.Seek((film.id,))]
+
+
 @pytest.mark.parametrize("patience_s", [1.0, 10.0])
 def test_the_patience_is_what_the_shell_chose(patience_s: float) -> None:
     rig, film = Rig(patience_s=patience_s), Film(500)

@@ -49,9 +49,10 @@ def test_after_a_second_bad_block_nothing_is_asked_of_a_peer_for_ten_minutes_and
     rig.has(ADA, film)
     rig.wait(590.0, step_s=5.0)
     assert rig.asked(ADA) == []
+    rig.wait(9.0)
     rig.take(t.Seek)
-    rig.wait(15.0)
-    assert rig.take(t.Seek, ADA) == [t.Seek((film.id,))]
+    rig.wait(6.0)
+    assert t.Seek((film.id,)) in rig.take(t.Seek, ADA)
     rig.has(ADA, film)
     assert rig.asked(ADA) == [(film.id, 0)]
 
