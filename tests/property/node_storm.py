@@ -47,6 +47,7 @@ from peerfarm.protocol.messages import (
     Greeting,
     JoinAsk,
     JoinTell,
+    LeaseAsk,
     Message,
     Pull,
     SnapshotGot,
@@ -56,7 +57,7 @@ from peerfarm.protocol.messages import (
     decode_message,
     encode_message,
 )
-from peerfarm.state.actions import Body, MemberAdded, encode_action
+from peerfarm.state.actions import Body, JobSubmitted, MemberAdded, TaskLeased, encode_action
 from peerfarm.state.entities import state_hash
 from peerfarm.store.memory import MemoryDisk, MemoryLog
 
@@ -67,6 +68,7 @@ OAK, ASH, ELM, YEW = map(node_id_of, (OAK_KEY, ASH_KEY, ELM_KEY, YEW_KEY))
 PEERS = (ASH, ELM)
 BOOT = BootId("bootboot")
 LOGS = {OAK: LogId("loglog22"), ASH: LogId("ashlog22"), ELM: LogId("elmlog22"), YEW: LogId("yewlog22")}
+ASHS_JOB = JobId("p" * 12)
 JOBS = tuple(JobId(letter * 12) for letter in "abcdef")
 APPS = (Capability("ocean", "", "/python"), Capability("command", "", "/bin/true", ("true",)))
 THEIRS = "theirs"
@@ -99,12 +101,13 @@ class Storm:
         self._clients = [1, 2, 3]
         self._token = ""
         self._questions: dict[NodeId, int] = {}
+        self._wishes: dict[NodeId, LeaseAsk] = {}
         self._seqs: dict[tuple[NodeId, LogId], int] = {}
         self.farm = FARM
         self._begin()
 
-    def found(self, first_jobs: Iterable[dict[str, Any]]) -> None:
-        """Found a farm, let both peers in, and submit jobs."""
+    def found(self, ashs_job: bytes, *first_jobs: dict[str, Any]) -> None:
+        """Found a farm, let both peers in, one of which submits a job at once, and submit others."""
         self.result_of("init", name="studio")
         for node, key, name in ((ASH, ASH_KEY, "ash"), (ELM, ELM_KEY, "elm")):
             self.node.core.record(MemberAdded(node, key, name))
@@ -114,6 +117,7 @@ class Storm:
         self.turn()
         for peer in PEERS:  # what it holds: nothing, so that this node may give out tasks at once
             self.sends(peer, VectorTell(0, ()))
+        self.acts(ASH, [Act(ASH, 0, 1, JobSubmitted(ASHS_JOB, ashs_job))])
         self.turn()
         for job in first_jobs:
             self.result_of("submit", job=job)
@@ -157,6 +161,8 @@ class Storm:
             message = decode_message(raw)
             if isinstance(message, VectorAsk):
                 self._questions[node] = message.token
+            elif isinstance(message, LeaseAsk):
+                self._wishes[node] = message
         self.is_over |= effects.is_over
         had_error = bool(self._ledger.error)
         self._ledger.take(effects, self.now_s)
@@ -224,6 +230,13 @@ class Storm:
         core = self.node.core
         told = core.hash.of(core.farm) if is_same else "another"
         self.sends(peer, Beat(THEIRS, core.book.digest(), told, 1, 0, ()))
+
+    def grants(self, peer: NodeId, step: int, task: int, generation: int) -> None:
+        """A peer grants what this node last asked it for: perhaps a task that there is not."""
+        wish = self._wishes.get(peer)
+        if wish is not None:
+            lease = TaskLeased(wish.job, step, task, generation, 1, OAK, wish.boot, wish.request)
+            self.acts(peer, [Act(peer, 0, 1, lease)])
 
     def catches_up(self, peer: NodeId, is_from_start: bool) -> None:
         """A peer asks what there is, pulls everything, and takes every part of a snapshot."""
@@ -372,8 +385,16 @@ class Storm:
     # After the storm
 
     def calm_down(self) -> None:
-        """The disk has room, the peers are gone, whatever was begun ends, and time passes until all is settled."""
+        """The disk has room, the peers are gone, and time passes until all is settled.
+
+        What renderers and most threads began ends well; what is waited for within a limit never comes.
+        """
         self._disk.full = False
+        self.dawdle(False)
+        self.ask(0, "inspect", {"app": "ocean", "path": "/scene"})
+        self.ask(1, "submit", {"job": {"app": "ocean", "frames": "1", "output": "/out/late_####.png"}})
+        self.turn()
+        self._orders = [order for order in self._orders if not isinstance(order, (CheckPaths, Inspect, ReadLog))]
         self.hear(Discovered(APPS))
         for peer in list(self.node.presence.peers):
             self.link(peer, True)

@@ -10,7 +10,23 @@ from typing import Any, NamedTuple
 
 import msgpack
 from hypothesis import strategies as st
-from node_storm import ASH, ASH_KEY, BOOT, ELM, FARM, JOBS, LOGS, OAK, OAK_KEY, PEERS, THEIRS, YEW, YEW_KEY, Act
+from node_storm import (
+    ASH,
+    ASH_KEY,
+    ASHS_JOB,
+    BOOT,
+    ELM,
+    FARM,
+    JOBS,
+    LOGS,
+    OAK,
+    OAK_KEY,
+    PEERS,
+    THEIRS,
+    YEW,
+    YEW_KEY,
+    Act,
+)
 
 from peerfarm.model import job as spec
 from peerfarm.model.ids import JobId, LogId, NodeId, attempt_label
@@ -43,7 +59,7 @@ class Deed(NamedTuple):
     """A method of `Storm` and what it is called with."""
 
     name: str
-    arguments: tuple[Any, ...]
+    arguments: Sequence[Any]
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(map(_brief, self.arguments))})"
@@ -51,7 +67,7 @@ class Deed(NamedTuple):
 
 def _brief(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 2000 else f"{text[:1000]}[and {len(text) - 1000} more]"
+    return text if len(text) <= 1000 else f"{text[:1000]}[and {len(text) - 1000} more]"
 
 
 def few(element: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -79,7 +95,7 @@ def counts(*extremes: int) -> st.SearchStrategy[int]:
 
 peers = pick(PEERS)
 nodes = pick([OAK, ASH, ELM, YEW, NodeId("q" * 16)])
-jobs = pick([*JOBS[:2], *JOBS[:2], *JOBS[:4], JobId("q" * 12)])
+jobs = pick([*JOBS[:2], *JOBS[:2], *JOBS[:4], ASHS_JOB, ASHS_JOB, JobId("q" * 12)])
 logs = pick([*LOGS.values(), LogId("q" * 8)])
 boots = pick([THEIRS, THEIRS, THEIRS, BOOT, BOOT, "", "\u00e9" * 16])
 leases = st.tuples(nodes, logs, st.integers(1, 30) | pick([MOST])) | st.tuples(
@@ -103,7 +119,7 @@ def _step(name: str, frames: tuple[spec.FrameRange, ...], **more: Any) -> spec.S
 
 _JOBS = (
     spec.JobSpec("sea", "ada", (_step("sea", ((1, 4, 1),)),)),
-    spec.JobSpec("sea", "ada", (_step("sea", ((1, 3, 1),), tries=1, chunk_size=2),), priority=100),
+    spec.JobSpec("sea", "ada", (_step("sea", ((1, 3, 1),), tries=1, chunk_size=3),), priority=100),
     spec.JobSpec("x", "", (_step("sea", ((1, 100_000, 1),), stall_limit_s=1.0),), paused=True, pool="night"),
     spec.JobSpec("odd", "ada", (spec.Step("s", "nuke", {"a": [1.5, "x" * 9000]}, ()),), workers=("ash",)),
     spec.JobSpec(
@@ -401,7 +417,7 @@ runner_said = st.one_of(
         pick(list(FailReason)),
         texts(5000),
         st.none() | pick([0, 1, -9, 0xC0000005]),
-        few(texts(5000)) | st.just(("\u6d77" * 2000,) * 40),
+        few(texts(5000)) | st.just(("\U0001d11e" * 2000,) * 40),
         pick([0.0, 2.0]),
     ),
     st.builds(AttemptStopped, labels),
@@ -440,6 +456,7 @@ _DEEDS = [
     *[rendered] * 4,
     *[st.tuples(st.just("wait"), jumps)] * 4,
     *[st.tuples(pick(["agrees", "catches_up"]), peers, st.booleans())] * 2,
+    *[st.tuples(st.just("grants"), peers, steps, tasks, generations)] * 2,
     *[st.tuples(st.just("answer"), st.integers(0, 9), pick([True, False]))] * 2,
     st.tuples(st.just("sends"), peers, raw_bytes),
     st.tuples(st.just("says_all"), peers, snapshot_parts()),
@@ -461,10 +478,16 @@ _LONELY = [
 ]
 
 
+@st.composite
+def _turns(draw: st.DrawFn, kinds: list[st.SearchStrategy[Any]]) -> list[Deed]:
+    """One to four deeds. Composed, for only so hypothesis shows them as briefly as they show themselves."""
+    told = draw(st.lists(one_of(kinds), min_size=1, max_size=4))
+    return [Deed(name, arguments) for name, *arguments in told]
+
+
 def _storms(kinds: list[st.SearchStrategy[Any]]) -> st.SearchStrategy[list[list[Deed]]]:
-    """Turns of one to four deeds; most storms are long, for much happens only after much else did."""
-    deeds = one_of(kinds).map(lambda told: Deed(told[0], told[1:]))
-    turns = st.lists(deeds, min_size=1, max_size=4)
+    """Most storms are long, for much happens only after much else did."""
+    turns = _turns(kinds)
     return st.lists(turns, max_size=5) | st.lists(turns, max_size=40) | st.lists(turns, min_size=12, max_size=40)
 
 
@@ -472,6 +495,7 @@ storms_of_one_start = _storms(_DEEDS)
 storms = one_of([*[storms_of_one_start] * 4, *[_storms([*_DEEDS, _STARTS])] * 4, _storms([*_DEEDS, _CROWDS])])
 lonely_storms = _storms([*_LONELY, _STARTS])
 
+SWELL = msgpack.packb(encode_spec(_JOBS[1]))
 SEA = {"name": "sea", "app": "ocean", "frames": "1-6", "chunk": 1, "output": "/out/sea_####.png"}
 CHAIN = {
     "name": "chain",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from node_storm import ASH, OAK, Storm
-from storm_deeds import CHAIN, SEA, Deed, lonely_storms, raw_bytes, storms, storms_of_one_start
+from storm_deeds import CHAIN, SEA, SWELL, Deed, lonely_storms, raw_bytes, storms, storms_of_one_start
 
 from peerfarm.state.entities import state_hash
 from peerfarm.state.selectors import live_members
@@ -36,7 +36,7 @@ def rage(storm: Storm, turns: list[list[Deed]]) -> None:
 @given(storms)
 def test_after_any_storm_a_node_has_answered_everybody_and_does_a_fresh_job(turns: list[list[Deed]]) -> None:
     storm = Storm()
-    storm.found((SEA, CHAIN))
+    storm.found(SWELL, SEA, CHAIN)
     rage(storm, turns)
     storm.calm_down()
     storm.looks_around()
@@ -66,7 +66,7 @@ def test_a_node_that_is_asked_to_end_in_a_storm_answers_everybody_and_ends(
     before: list[list[Deed]], after: list[list[Deed]]
 ) -> None:
     storm = Storm()
-    storm.found((SEA, CHAIN))
+    storm.found(SWELL, SEA, CHAIN)
     rage(storm, before)
     storm.stop()
     rage(storm, after)
@@ -79,7 +79,7 @@ def test_a_node_that_is_asked_to_end_in_a_storm_answers_everybody_and_ends(
 @given(st.lists(raw_bytes, min_size=1, max_size=20))
 def test_any_bytes_of_a_member_cost_its_link_at_most(sent: list[bytes]) -> None:
     storm = Storm()
-    storm.found((SEA,))
+    storm.found(SWELL, SEA)
     for raw in sent:
         storm.sends(ASH, raw)
         storm.turn()
