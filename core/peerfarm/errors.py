@@ -8,7 +8,8 @@ PeerfarmError               carries .hint: what the person can do
 │   ├── NotInFarm
 │   ├── UnknownJob
 │   ├── InvalidFrames       quotes the text and the place
-│   └── InvalidJob          names the field and, where known, the line
+│   ├── InvalidJob          names the field and, where known, the line
+│   └── InvalidManifest     names the file, or says what is forged
 ├── PeerProtocolError       a peer broke the protocol: drop that peer only
 ├── StoreError              the disk refuses: take no more work, keep serving reads
 │   ├── DiskFull            nothing of that write was kept; the same write may succeed later
@@ -66,6 +67,10 @@ class InvalidFrames(RequestRefused):
 
 class InvalidJob(RequestRefused):
     """A job description is wrong; the message names the field and, where known, the line."""
+
+
+class InvalidManifest(RequestRefused):
+    """A list of files cannot be, or cannot travel: a path that leads outside, sizes that do not fit, too many."""
 
 
 class PeerProtocolError(PeerfarmError):

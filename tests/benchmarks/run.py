@@ -28,6 +28,8 @@ BENCHMARKS = (
     "idle",
     "traffic",
     "memory",
+    "hashing",
+    "small_files",
 )
 
 

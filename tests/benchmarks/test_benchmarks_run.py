@@ -39,3 +39,13 @@ def test_the_benchmarks_of_the_state_give_their_figures() -> None:
     figures = run_scaled("action_rate", "memory")
     assert figures["actions_per_s"] > 0
     assert "memory_mb_2m_tasks" in figures
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_benchmarks_of_the_blob_store_give_their_figures() -> None:
+    figures = run_scaled("hashing", "small_files")
+    assert figures["small_files"] == 200
+    for name in ("hash_mb_per_s", "pack_mb_per_s", "small_files_pack_s", "small_files_keep_s", "small_files_lay_out_s"):
+        assert figures[name] > 0
+    assert figures["notes"]["failures"] == {}

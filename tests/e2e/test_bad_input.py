@@ -124,7 +124,7 @@ def test_unknown_app_is_answered_with_the_nearest_name(lonely_farm: RealFarm, ad
 
 
 def test_output_outside_the_roots_is_refused_with_the_settings_name(lonely_farm: RealFarm, ada: RealNode) -> None:
-    said = submit(lonely_farm, ada, "--output", "/srv/elsewhere")
+    said = submit(lonely_farm, ada, "--files", "shared", "--output", "/srv/elsewhere")
     assert "/srv/elsewhere" in said
     assert "`roots`" in said
     assert str(lonely_farm.output) in said
@@ -133,14 +133,14 @@ def test_output_outside_the_roots_is_refused_with_the_settings_name(lonely_farm:
 def test_output_that_cannot_be_a_directory_is_refused_at_submission(lonely_farm: RealFarm, ada: RealNode) -> None:
     (lonely_farm.output / "notes").write_text("a file")
     said = submit(lonely_farm, ada, "--output", str(lonely_farm.output / "notes"))
-    assert f"{lonely_farm.output / 'notes'} is a file" in said
+    assert f"{lonely_farm.output / 'notes'} is no directory" in said
 
 
 def test_missing_scene_is_refused_at_submission(lonely_farm: RealFarm, ada: RealNode) -> None:
     scene = str(lonely_farm.scenes / "missing.blend")
     done = peerfarm(ada, "submit", scene, "--frames", "1-3", "--output", str(lonely_farm.output))
     assert done.returncode == 1
-    assert f"there is no scene file {scene}" in done.stderr
+    assert f"peerfarm: there is no file {scene} on this machine" in done.stderr
 
 
 def test_unknown_field_of_a_job_file_is_named_with_its_line(

@@ -90,7 +90,7 @@ def test_scene_of_a_newer_blender_says_in_words_why_nobody_renders_it(
     assert count == 1
     scene.write_bytes(content)
 
-    done = peerfarm(ada, "submit", str(scene), "--frames", "1", "--output", str(farm.output))
+    done = peerfarm(ada, "submit", str(scene), "--files", "shared", "--frames", "1", "--output", str(farm.output))
     assert done.returncode == 0, done.stderr
     why = "ada: blender 9.9 was not found on it"
     assert f"warning: no worker that is here now can take step render ({why}" in done.stderr
@@ -101,8 +101,8 @@ def test_scene_of_a_newer_blender_says_in_words_why_nobody_renders_it(
     # Nobody wrote into this job which version it needs: Blender itself, asked to open the scene, refuses.
     job = tmp_path / "job.json"
     step = {"name": "render", "app": "blender", "params": {"scene": str(scene)}, "frames": "1"}
-    output = {"dir": str(farm.output), "pattern": "n_####.png"}
-    job.write_text(json.dumps({"name": "newer", "steps": [{**step, "output": output}]}))
+    place = {"dir": str(farm.output), "pattern": "n_####.png"}
+    job.write_text(json.dumps({"name": "newer", "steps": [{**step, "output": place}]}))
     failed = peerfarm(ada, "submit", str(job), "--wait", "--json")
     assert failed.returncode == 4
     here = ".".join(found.split(".")[:2])
@@ -110,7 +110,8 @@ def test_scene_of_a_newer_blender_says_in_words_why_nobody_renders_it(
     assert words in json.loads(failed.stdout)["error"]
     assert list(farm.output.glob("*.png")) == []
 
-    all_the_same = ("--frames", "1", "--output", str(farm.output / "any_####.png"), "--any-version", "--wait")
+    output = str(farm.output / "any_####.png")
+    all_the_same = ("--files", "shared", "--frames", "1", "--output", output, "--any-version", "--wait")
     assert peerfarm(ada, "submit", str(scene), *all_the_same).returncode == 0
     assert list(farm.valid_frames()) == ["any_0001.png"]
 

@@ -36,7 +36,8 @@ Fault = Callable[[World, float], None]
 """(the world, seconds that a lasting one lasts)."""
 
 
-def _reboot(shell: SimNode) -> None:
+def reboot(shell: SimNode) -> None:
+    """Start a machine's node again, unless the machine left."""
     if shell.is_in_farm:
         shell.boot()
 
@@ -47,7 +48,7 @@ def kill(world: World, last_s: float) -> None:
     if shell is not None:
         world.fire("a node killed", shell.name)
         shell.crash()
-        world.after(world.rng.choice((0.2, 2.0, last_s)), _reboot, shell)
+        world.after(world.rng.choice((0.2, 2.0, last_s)), reboot, shell)
 
 
 def kill_submitter(world: World, last_s: float) -> None:
@@ -57,7 +58,7 @@ def kill_submitter(world: World, last_s: float) -> None:
         if shell.node is not None:
             world.fire("a submitter killed", shell.name)
             shell.crash(is_power=world.rng.random() < 0.5)
-            world.after(last_s, _reboot, shell)
+            world.after(last_s, reboot, shell)
             return
 
 
@@ -66,7 +67,7 @@ def power_before_commit(world: World, last_s: float) -> None:
     shell = busy(world)
     if shell is not None:
         shell.cut_power = "before commit"
-        world.after(last_s, _reboot, shell)
+        world.after(last_s, reboot, shell)
 
 
 def power_before_sending(world: World, last_s: float) -> None:
@@ -74,7 +75,7 @@ def power_before_sending(world: World, last_s: float) -> None:
     shell = busy(world)
     if shell is not None:
         shell.cut_power = "before sending"
-        world.after(world.rng.choice((0.5, last_s)), _reboot, shell)
+        world.after(world.rng.choice((0.5, last_s)), reboot, shell)
 
 
 def power(world: World, last_s: float) -> None:
@@ -83,7 +84,7 @@ def power(world: World, last_s: float) -> None:
     if shell is not None:
         world.fire("a machine switched off", shell.name)
         shell.crash(is_power=True)
-        world.after(last_s, _reboot, shell)
+        world.after(last_s, reboot, shell)
 
 
 def dead_for_good(world: World, last_s: float) -> None:
@@ -131,7 +132,7 @@ def _put_back(world: World, shell: SimNode, image: Any, last_s: float) -> None:
         shell.disk.restore(image)
         shell.disk._seen.is_clean = False  # the real mark of a clean close does not fit a file that was put back
         world.watch.rolled_back(shell)
-        world.after(world.rng.choice((0.5, last_s)), _reboot, shell)
+        world.after(world.rng.choice((0.5, last_s)), reboot, shell)
         world.after(last_s + 1.0, join_anew, world, shell)
 
 
@@ -146,8 +147,9 @@ def disk_lost(world: World, last_s: float) -> None:
             world.fire("a disk lost", shell.name)
             shell.crash(is_power=True)
             shell.disk = MemoryDisk()
+            world.files.lose(shell)
             world.watch.rolled_back(shell)
-            world.after(1.0, _reboot, shell)
+            world.after(1.0, reboot, shell)
             world.after(1.5, join_anew, world, shell)
 
 
@@ -199,7 +201,7 @@ def servers_dead(world: World, last_s: float) -> None:
                 shell.is_in_farm = False
                 world.lost_disks[shell.id] = None
             else:
-                world.after(last_s, _reboot, shell)
+                world.after(last_s, reboot, shell)
 
 
 def restart(world: World, last_s: float) -> None:
@@ -208,7 +210,7 @@ def restart(world: World, last_s: float) -> None:
         world.fire("a node restarted in order", shell.name)
         world.impair(shell.id)
         shell.stop()
-        world.after(world.rng.uniform(1.0, last_s), _reboot, shell)
+        world.after(world.rng.uniform(1.0, last_s), reboot, shell)
 
 
 def storage_refuses(world: World, last_s: float) -> None:
@@ -375,7 +377,7 @@ def stuck_renderer(world: World, last_s: float) -> None:
 
 def _unstick(shell: SimNode) -> None:
     shell.crash()
-    _reboot(shell)
+    reboot(shell)
 
 
 def newcomer(world: World, last_s: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from sim_copies import is_orphan
 from sim_node import SimNode
 
 from peerfarm.model.frames import task_frames
@@ -16,7 +17,7 @@ from peerfarm.state.actions import Action, decode_action
 from peerfarm.state.entities import state_hash
 from peerfarm.state.farm import EMPTY_FARM, EMPTY_STEP, Farm, JobState, all_jobs, get_job
 from peerfarm.state.reduce import reduce
-from peerfarm.state.selectors import canonical, full_mask, spec_of, step_bits, tasks_in
+from peerfarm.state.selectors import canonical, full_mask, published_bits, spec_of, step_bits, tasks_in
 from peerfarm.state.snapshot import encode_snapshot, join_part
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _check_job(world: World, job: JobId, state: JobState, spec: JobSpec) -> None
         bits = step_bits(state, spec, number)
         mask = full_mask(spec, number)
         stuck = mask & ~(bits.done | bits.failed | bits.cancelled)
-        is_over = not stuck & ~bits.blocked
+        is_over = not stuck & ~bits.blocked or world.files.scene_is_gone(spec.manifest)
         world.check("P5", is_over, f"job {job} step {number} is at rest with open tasks {stuck:b}")
         if not step.output_dir:
             continue
@@ -106,6 +107,10 @@ def _check_job(world: World, job: JobId, state: JobState, spec: JobSpec) -> None
             told = {name: digest for name, _, digest in attempt[2][1]}
             expected = {frame_name(step.output_pattern, frame) for frame in task_frames(step, task)}
             world.check("P5", set(told) == expected, f"job {job} task {task} gave {set(told)}, not {expected}")
+            if is_orphan(world, state, spec):
+                if not published_bits(known, 1 << task):
+                    world.copies.check_orphan(job, attempt[0])
+                continue
             names |= expected
             for name, digest in told.items():
                 data = world.storage.published.get((step.output_dir, name))
@@ -115,7 +120,9 @@ def _check_job(world: World, job: JobId, state: JobState, spec: JobSpec) -> None
                     continue
                 is_same = hashlib.sha256(data).digest() == digest
                 world.check("P9", is_same, f"job {job}: {name} is published as {data!r}, not as {attempt[0]} made it")
-    if any(bits.done != full_mask(spec, n) for n, bits in enumerate(step_bits(state, spec, k) for k in _steps(spec))):
+    if is_orphan(world, state, spec) or any(
+        bits.done != full_mask(spec, n) for n, bits in enumerate(step_bits(state, spec, k) for k in _steps(spec))
+    ):
         return
     for directory, names in wanted.items():
         there = {name for where, name in world.storage.published if where == directory}

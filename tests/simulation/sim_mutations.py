@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,9 @@ from typing import Any
 
 import sim_faults
 import sim_runs
+from sim_breaking import Mutation, entry, patched
 from sim_clock import say
+from sim_filemutations import FILE_MUTATIONS
 from sim_runs import Outcome, run_seed
 from sim_scenarios import FOLDER, run_scenario
 
@@ -40,21 +42,6 @@ SETTLE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Mutation:
-    """One rule, and how it is broken."""
-
-    name: str
-    expected: tuple[str, ...]
-    """The properties of which one must notice."""
-    break_it: Callable[[], Any]
-    """A context manager."""
-    faults: tuple[sim_faults.Fault, ...] = ()
-    """Faults that bring it to light; each run has some of them. Empty: any."""
-    scenario: str = ""
-    """The scenario that shows it, where random runs seldom do."""
-
-
-@dataclass(frozen=True, slots=True)
 class Caught:
     """How a mutation ended."""
 
@@ -62,26 +49,6 @@ class Caught:
     property: str
     seeds: int
     is_right: bool
-
-
-@contextmanager
-def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-@contextmanager
-def _entry(table: dict[Any, Any], key: Any, value: Any) -> Iterator[None]:
-    before = table[key]
-    table[key] = value
-    try:
-        yield
-    finally:
-        table[key] = before
 
 
 def _no_fsync() -> Any:
@@ -92,7 +59,7 @@ def _no_fsync() -> Any:
         return original(disk, life)
 
     original = MemoryDisk.contents_to_change
-    return _patched(MemoryDisk, "contents_to_change", contents_to_change)
+    return patched(MemoryDisk, "contents_to_change", contents_to_change)
 
 
 def _send_before_commit() -> Any:
@@ -103,7 +70,7 @@ def _send_before_commit() -> Any:
         original(ledger, effects, now_s)
 
     original = Ledger.take
-    return _patched(Ledger, "take", take)
+    return patched(Ledger, "take", take)
 
 
 def _told_before_durable() -> Any:
@@ -113,18 +80,18 @@ def _told_before_durable() -> Any:
             replication._core.effects.must_sync = False
 
     original = Replication.flush
-    return _patched(Replication, "flush", flush)
+    return patched(Replication, "flush", flush)
 
 
 def _old_log_when_in_doubt() -> Any:
     def choose(own: OwnLog) -> Any:
         return own.before or own._core.identity.log
 
-    return _patched(OwnLog, "choose", choose)
+    return patched(OwnLog, "choose", choose)
 
 
 def _no_comparison() -> Any:
-    return _patched(Replication, "not_compared", lambda _replication: [])
+    return patched(Replication, "not_compared", lambda _replication: [])
 
 
 def _join_is_replacement() -> Any:
@@ -133,7 +100,7 @@ def _join_is_replacement() -> Any:
         original(snapshots, parts, message)
 
     original = Snapshots._join
-    return _patched(Snapshots, "_join", join_snapshot)
+    return patched(Snapshots, "_join", join_snapshot)
 
 
 def _removal_does_not_absorb() -> Any:
@@ -144,7 +111,7 @@ def _removal_does_not_absorb() -> Any:
         return original(farm, action, body)
 
     original = reduce._REDUCERS[MemberAdded]
-    return _entry(reduce._REDUCERS, MemberAdded, added)
+    return entry(reduce._REDUCERS, MemberAdded, added)
 
 
 def _deletion_does_not_absorb() -> Any:
@@ -155,7 +122,7 @@ def _deletion_does_not_absorb() -> Any:
         return original(farm, action, body)
 
     original = reduce._REDUCERS[JobSubmitted]
-    return _entry(reduce._REDUCERS, JobSubmitted, submitted)
+    return entry(reduce._REDUCERS, JobSubmitted, submitted)
 
 
 def _lease_ignored() -> Any:
@@ -166,7 +133,7 @@ def _lease_ignored() -> Any:
         return bits._replace(ready=bits.ready | bits.leased)
 
     original = jobqueue.step_bits
-    return _patched(jobqueue, "step_bits", step_bits)
+    return patched(jobqueue, "step_bits", step_bits)
 
 
 def _start_before_lease_is_kept() -> Any:
@@ -176,7 +143,7 @@ def _start_before_lease_is_kept() -> Any:
         attempts.core.effects.must_sync = before
 
     original = Attempts.start
-    return _patched(Attempts, "start", start)
+    return patched(Attempts, "start", start)
 
 
 def _gap_accepted() -> Any:
@@ -189,7 +156,7 @@ def _gap_accepted() -> Any:
         book._moved[key] = None
         return [action]
 
-    return _patched(LogBook, "offer", offer)
+    return patched(LogBook, "offer", offer)
 
 
 def _everything_is_sent_again() -> Any:
@@ -198,13 +165,13 @@ def _everything_is_sent_again() -> Any:
     def push(pushing: Pushing, fresh: Any) -> None:
         original(pushing, fresh)
         for node in pushing._presence.peers or ():
-            for entry in fresh:
-                if entry.seq > 1:
-                    again = Pull(((*entry.key, entry.seq - 1, entry.seq - 1),))
+            for told in fresh:
+                if told.seq > 1:
+                    again = Pull(((*told.key, told.seq - 1, told.seq - 1),))
                     Pulling(pushing._core, pushing._links).on_pull(pushing._presence.peers[node], again)
 
     original = Pushing._push
-    return _patched(Pushing, "_push", push)
+    return patched(Pushing, "_push", push)
 
 
 def _late_requeue_undoes_done() -> Any:
@@ -214,7 +181,7 @@ def _late_requeue_undoes_done() -> Any:
         return changed._replace(done=original(step, task, kept, tries, former).done)
 
     original = join._place
-    return _patched(join, "_place", place)
+    return patched(join, "_place", place)
 
 
 def _silence_is_counted_while_absent() -> Any:
@@ -224,7 +191,7 @@ def _silence_is_counted_while_absent() -> Any:
         clock._last_s = monotonic_s
         return clock.now_s
 
-    return _patched(AttentiveClock, "advance", advance)
+    return patched(AttentiveClock, "advance", advance)
 
 
 def _nobody_ever_dies() -> Any:
@@ -233,7 +200,7 @@ def _nobody_ever_dies() -> Any:
         return PeerState.SUSPECT if state is PeerState.DEAD else state
 
     original = presence.judge
-    return _patched(presence, "judge", judge)
+    return patched(presence, "judge", judge)
 
 
 def _unawaited_lease_is_kept() -> Any:
@@ -241,7 +208,7 @@ def _unawaited_lease_is_kept() -> Any:
         if reason != "not-awaited":
             attempts.core.record(TaskReturned(job, step, task, lease, reason))
 
-    return _patched(Attempts, "give_back", give_back)
+    return patched(Attempts, "give_back", give_back)
 
 
 def _contested_is_not_published_again() -> Any:
@@ -257,7 +224,7 @@ def _contested_is_not_published_again() -> Any:
         return original(publishing, job)
 
     original = Publishing._order
-    return _patched(Publishing, "_order", order)
+    return patched(Publishing, "_order", order)
 
 
 def _held_before_durable() -> Any:
@@ -266,7 +233,7 @@ def _held_before_durable() -> Any:
         pushing._core.effects.must_sync = False
 
     original = Pushing.acknowledge
-    return _patched(Pushing, "acknowledge", acknowledge)
+    return patched(Pushing, "acknowledge", acknowledge)
 
 
 def _lost_frames_are_not_rendered_again() -> Any:
@@ -274,11 +241,11 @@ def _lost_frames_are_not_rendered_again() -> Any:
         original(publishing, replace(result, error="", is_lost=False))
 
     original = Publishing.on_result
-    return _patched(Publishing, "on_result", on_result)
+    return patched(Publishing, "on_result", on_result)
 
 
 def _published_before_compared() -> Any:
-    return _patched(Dispatch, "must_compare", property(lambda _dispatch: False))
+    return patched(Dispatch, "must_compare", property(lambda _dispatch: False))
 
 
 def _strangers_are_heard() -> Any:
@@ -288,7 +255,7 @@ def _strangers_are_heard() -> Any:
         original(node, event)
 
     original = Node._received
-    return _patched(Node, "_received", received)
+    return patched(Node, "_received", received)
 
 
 F = sim_faults
@@ -324,6 +291,7 @@ MUTATIONS = (
     Mutation("lost frames are not rendered again", ("P6", "P9"), _lost_frames_are_not_rendered_again),
     Mutation("actions are sent again and again", ("P11",), _everything_is_sent_again),
     Mutation("a stranger is taken for a member", ("P12",), _strangers_are_heard, (F.stranger,)),
+    *FILE_MUTATIONS,
 )
 
 
@@ -342,7 +310,12 @@ def _hunt(mutation: Mutation, seeds: int) -> Caught:
     paths: list[int | Path] = list(range(1, seeds + 1))
     if mutation.scenario:
         paths = [FOLDER / f"{mutation.scenario}.txt"]
-    with _patched(sim_runs, "SETTLE_S", SETTLE_S), _only(mutation.faults):
+    share = 1.0 if mutation.has_files else sim_runs.FILES_SHARE
+    with (
+        patched(sim_runs, "SETTLE_S", SETTLE_S),
+        patched(sim_runs, "FILES_SHARE", share),
+        _only(mutation.faults),
+    ):
         for count, path in enumerate(paths, 1):
             with mutation.break_it():
                 noticed = _run(path)
@@ -357,5 +330,5 @@ def _run(path: int | Path) -> Outcome:
 
 @contextmanager
 def _only(faults: tuple[sim_faults.Fault, ...]) -> Iterator[None]:
-    with _patched(sim_faults, "FAULTS", faults or sim_faults.FAULTS):
+    with patched(sim_faults, "FAULTS", faults or sim_faults.FAULTS):
         yield

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgpack
+from sim_files import BlobDisk
 from sim_render import Renderer
 
 from peerfarm.daemon.ledger import Ledger, recall
@@ -41,6 +42,7 @@ class SimNode:
         self.id: NodeId = node_id_of(self.key)
         self.settings = settings
         self.disk = MemoryDisk()
+        self.blobs = BlobDisk()
         self.node: Node | None = None
         self.life = 0
         self.allowed: dict[NodeId, str] = {}
@@ -105,7 +107,7 @@ class SimNode:
         )
         node = Node(identity, self.settings)
         node.snapshots.threshold = world.plan.snapshot_actions
-        remembered = recall(node, self.store, doubt)
+        remembered = replace(recall(node, self.store, doubt), pins=tuple(sorted(self.blobs.pins)))
         self._cut = dict(remembered.cut)
         world.tell(f"{self.name} boots {identity.boot}, doubt {doubt.value}, {len(node.core.book.vector)} logs")
         self.ledger = Ledger(self.store, self._release)
@@ -259,6 +261,7 @@ class SimNode:
             raise PowerCut
         for node, raw in effects.sends:
             world.watch.sends(self, node, raw)
+            world.copies.sends(self, node, raw)
             world.network.carry(self, node, raw)
         for read in effects.reads:
             raws = self.store.read(*read.key, read.first, read.last, read.limit_bytes)
@@ -267,6 +270,7 @@ class SimNode:
             self._join(order)
         for start in effects.starts:
             world.watch.starts(self, start.task)
+            world.copies.starts(self, start.task)
             self.renderer.start(start.slot, start.task)
         for attempt in effects.stops:
             self.renderer.stop(attempt)
@@ -276,6 +280,7 @@ class SimNode:
             self.take(i.PathsChecked(check.request, ""))
         for log_read in effects.log_reads:
             self.take(i.LogRead(log_read.token, "a line\n", 0, 7, is_complete=True))
+        world.files.carry_out(self, effects)
         for answer in effects.answers:
             self.answers[answer.id] = answer.error or answer.result
             world.answered(self, answer.id, answer.error or answer.result)

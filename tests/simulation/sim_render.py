@@ -6,7 +6,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from peerfarm.model.blob import BlobId
+from peerfarm.model.files import FetchEnded
 from peerfarm.model.ids import NodeId
+from peerfarm.model.job import FilesMode
 from peerfarm.model.render import (
     AttemptFailed,
     AttemptProgressed,
@@ -39,7 +42,7 @@ class Storage:
 
     def keep(self, task: RenderTask) -> tuple[FrameFile, ...]:
         """An attempt's frames are verified and durable."""
-        names = [task.frame_name(frame) for frame in task.frames] if task.output_dir else []
+        names = [task.frame_name(frame) for frame in task.frames] if task.output_pattern else []
         frames = {name: f"{task.attempt} {name}".encode() for name in names}
         self.attempts[task.attempt] = frames
         return tuple(FrameFile(name, len(data), hashlib.sha256(data).digest()) for name, data in frames.items())
@@ -118,7 +121,20 @@ class Renderer:
             ending = None
             if duration_s > 1.0:
                 world.after(duration_s / 2, self._progress, render)
-        world.after(duration_s, self._finish, render, ending)
+        if not any(given.frames for given in task.inputs):
+            world.after(duration_s, self._finish, render, ending)
+            return
+        frames = [frame for given in task.inputs for frame in given.frames]
+        holders = [node for given in task.inputs for node in given.holders]
+
+        def brought(told: FetchEnded) -> None:
+            if not told.error:
+                world.after(duration_s, self._finish, render, ending)
+                return
+            world.check("P6", not world.plan.is_calm, f"{task.attempt} cannot read what an earlier step rendered")
+            self._finish(render, AttemptFailed(task.attempt, FailReason.FILES_MISSING, told.error))
+
+        world.files.bring(self._owner, f"inputs/{task.attempt}", frames, holders, brought)
 
     def _say(self, event: RunnerEvent) -> None:
         self._owner.take(i.RunnerSaid(event))
@@ -140,10 +156,19 @@ class Renderer:
         del self.running[render.task.attempt]
         if ending is None:
             world = self._world
+            if render.task.files is FilesMode.PEERS and self._owner.blobs.is_full:
+                self._say(AttemptFailed(render.task.attempt, FailReason.DISK_FULL, "the store is full"))
+                return
             frames = world.storage.keep(render.task)
+            if render.task.files is FilesMode.PEERS:
+                world.files.take_in(self._owner, render.task, frames)
             if frames and world.rng.random() < world.plan.spoil:
                 world.fire("frames spoilt", render.task.attempt)
-                world.storage.spoil(render.task.attempt)
+                if render.task.files is FilesMode.PEERS:
+                    self._owner.blobs.blobs.pop(BlobId(frames[0].sha256), None)
+                    world.copies.spoilt.add(render.task.attempt)
+                else:
+                    world.storage.spoil(render.task.attempt)
             ending = AttemptRendered(render.task.attempt, frames, world.now_s - render.started_s)
         self._say(ending)
 
@@ -178,6 +203,9 @@ class Renderer:
             return
         if self._is_frozen():
             self._world.after(1.0, self._published, order, life)
+            return
+        if order.files is FilesMode.PEERS:
+            self._world.files.deliver(self._owner, order)
             return
         self._world.watch.publishes(self._owner, order)
         self._owner.take(i.Published(self._world.storage.publish(order, self._owner.id)))

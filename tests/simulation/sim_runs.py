@@ -9,9 +9,12 @@ from typing import Any
 import sim_faults
 import sim_finale
 from sim_clock import PropertyFailed
+from sim_filefaults import FILE_FAULTS
 from sim_world import Plan, World
 
 CALM_SHARE = 0.15
+FILES_SHARE = 0.4
+"""Of the runs in which jobs' files travel between the nodes."""
 FAULTS_UNTIL_S = 34.0
 SETTLE_S = 400.0
 
@@ -64,16 +67,23 @@ def _world_of(seed: int, is_traced: bool) -> World:
         plan.spoil = rng.choice((0.0, 0.0, 0.05))
         plan.broken = frozenset({"n1"} if rng.random() < 0.1 else ())
         plan.snapshot_actions = rng.choice((50_000, 12, 40))
+    if random.Random(f"files {seed}").random() < FILES_SHARE:
+        plan.has_files = True
+        plan.spoil_block = 0.0 if is_calm else rng.choice((0.0, 0.1))
     return World(seed, plan, is_traced=is_traced)
 
 
 def _live(world: World) -> None:
     rng = world.rng
     _begin(world)
+    if world.plan.has_files:
+        world.copies.begin()
     for place in range(rng.choice((1, 1, 2, 3))):
         world.at(4.0 + rng.random() * (2.0 if place == 0 else 15.0), submit_some, world, place)
     if not world.plan.is_calm:
         chosen = [rng.choice(sim_faults.FAULTS) for _ in range(rng.choice((1, 2, 3, 4, 6)))]
+        if world.plan.has_files:
+            chosen += [rng.choice(FILE_FAULTS) for _ in range(rng.choice((1, 2, 4)))]
         if rng.random() < 0.03:
             chosen += sim_faults.RARE
         for fault in chosen:
@@ -147,6 +157,8 @@ def submit_some(world: World, place: int) -> None:
         ]
     else:
         job |= _step("render", directory, frames, 1)
+    if world.plan.has_files and rng.random() < 0.85:
+        job["files"] = "peers"
     world.submit(shell, job, seconds=rng.choice((0.05, 0.3, 1.5, 4.0)))
 
 
@@ -160,9 +172,9 @@ def mend(world: World) -> None:
     world.tell("everything is mended")
     world.network.heal()
     world.storage.is_refusing = False
-    world.plan.hang = world.plan.crash = world.plan.lie = world.plan.spoil = 0.0
+    world.plan.hang = world.plan.crash = world.plan.lie = world.plan.spoil = world.plan.spoil_block = 0.0
     for shell in world.nodes.values():
-        shell.disk.full = False
+        shell.disk.full = shell.blobs.is_full = False
         shell.lag_s = 0.0
         shell.cut_power = ""
         world.impair(shell.id)
@@ -170,6 +182,16 @@ def mend(world: World) -> None:
             shell.boot()
             world.after(10.0, sim_faults.join_anew, world, shell)
     world.at(world.now_s + 3.0, _resume_jobs, world)
+    if world.plan.has_files:
+        world.at(world.now_s + 20.0, _remove_the_lost, world)
+
+
+def _remove_the_lost(world: World) -> None:
+    """Somebody removes the machines that never come back: nobody waits any more for what they may hold."""
+    up = [shell for shell in world.up() if shell.node is not None and shell.node.core.farm.created is not None]
+    for shell in world.nodes.values():
+        if up and not shell.is_in_farm and shell.id not in world.removed:
+            world.call(up[0], None, "remove", node=shell.id)
 
 
 def _resume_jobs(world: World) -> None:

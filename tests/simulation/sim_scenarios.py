@@ -16,6 +16,7 @@ from sim_world import Plan, World
 from peerfarm.policy.liveness import counts_as_alive
 from peerfarm.state.farm import get_job
 from peerfarm.state.selectors import job_status, spec_of
+from peerfarm.store import MemoryDisk
 
 FOLDER = Path(__file__).resolve().parent / "scenarios"
 LIMIT_S = 300.0
@@ -73,7 +74,14 @@ class Scenario:
         """A machine joins."""
         self._world.join(self._world.add(name), self._node(inviter))
 
-    def submit(self, node: str, label: str, frames: str, chunk: str, seconds: str) -> None:
+    def submit_files(self, node: str, label: str, frames: str, chunk: str, seconds: str) -> None:
+        """The same, of a scene on her own disk: its files travel, and so do the frames."""
+        if not self._world.plan.has_files:
+            self._world.plan.has_files = True
+            self._world.copies.begin()
+        self.submit(node, label, frames, chunk, seconds, files="peers")
+
+    def submit(self, node: str, label: str, frames: str, chunk: str, seconds: str, files: str = "shared") -> None:
         """A user submits a job; its frames take so long."""
         job = {
             "name": label,
@@ -82,9 +90,10 @@ class Scenario:
             "chunk": int(chunk),
             "output": f"/out/{label}/f_####.png",
             "stall_limit": 5,
+            "files": files,
         }
         self._world.submit(self._node(node), job, float(seconds), label)
-        self._world.run(self._world.now_s + 0.02)
+        self._world.run(self._world.now_s + (0.02 if files == "shared" else 1.2))
         if label not in self._world.labels:
             raise PropertyFailed("P5", f"{label} was not accepted")
 
@@ -218,7 +227,50 @@ class Scenario:
         """Faults are over."""
         mend(self._world)
 
+    def lose_disk(self, *nodes: str) -> None:
+        """Machines come back with empty disks, and join anew."""
+        for node in nodes:
+            shell = self._node(node)
+            shell.crash(is_power=True)
+            shell.disk = MemoryDisk()
+            self._world.files.lose(shell)
+            self._world.watch.rolled_back(shell)
+            shell.boot()
+            sim_faults.join_anew(self._world, shell)
+
+    def evict(self) -> None:
+        """Every store lets go of what no pin keeps."""
+        for shell in self._world.nodes.values():
+            self._world.files.evict(shell)
+
+    def store_full(self, *nodes: str) -> None:
+        """There is no room for another blob."""
+        for node in nodes:
+            self._node(node).blobs.is_full = True
+
+    def store_free(self, *nodes: str) -> None:
+        """Room again."""
+        for node in nodes:
+            self._node(node).blobs.is_full = False
+
+    def fetch(self, node: str, label: str, directory: str) -> None:
+        """A local user fetches a job's frames into a folder of that machine."""
+        job = self._world.labels[label]
+        self._world.call(self._node(node), None, "fetch", job=job, directory=directory)
+        self._after()
+
     # What must hold
+
+    def files_in(self, directory: str, count: str, within_s: str = "20") -> None:
+        """So many frames come to lie in a folder."""
+        until_s = self._world.now_s + float(within_s)
+        while self._world.now_s < until_s and self._files_in(directory) != int(count):
+            self._world.run(self._world.now_s + 0.25)
+        seen = self._files_in(directory)
+        self._world.check("P6", seen == int(count), f"{seen} frames lie in {directory}, not {count}")
+
+    def _files_in(self, directory: str) -> int:
+        return sum(1 for place, _ in self._world.storage.published if place == directory)
 
     def over(self, label: str, status: str, within_s: str) -> None:
         """A job must come to this end in time, on every node that is up."""

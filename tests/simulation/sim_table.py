@@ -24,21 +24,37 @@ PROPERTIES = {
     "P11": "cost",
     "P12": "security",
     "P13": "clocks",
+    "P14": "files at hand",
 }
 MEANS = ("per action", "longest", "bytes per")
 """Figures of which the mean and the greatest are told; the others are sums."""
 
 
-def print_failure(outcome: Outcome) -> None:
+def print_failure(outcome: Outcome, option: str = "--seeds") -> None:
     """A seed that failed, the end of its trace, and how to see it again."""
     say(f"\nseed {outcome.seed} FAILED  {outcome.failure}")
     for line in outcome.tail:
         say(f"    {line[:200]}")
-    say(f"again: python tests/simulation/run.py --seeds 1 --first {outcome.seed} --trace\n")
+    say(f"again: python tests/simulation/run.py {option} 1 --first {outcome.seed} --trace\n")
 
 
-def print_all(outcomes: list[Outcome], spent_s: float, *, is_whole: bool) -> int:
-    """The tables; 1 when something failed, or when nothing was looked at."""
+def print_all(
+    outcomes: list[Outcome],
+    spent_s: float,
+    *,
+    is_whole: bool,
+    properties: dict[str, str] | None = None,
+    faults: tuple[str, ...] | None = None,
+) -> int:
+    """The tables; 1 when something failed, or when nothing was looked at.
+
+    Args:
+        is_whole: Whether there were so many runs that every property and every fault must have had its turn.
+        properties: What is looked at; of farms if not given.
+        faults: What must happen; to farms if not given.
+    """
+    properties = PROPERTIES if properties is None else properties
+    faults = EXPECTED_FAULTS if faults is None else faults
     checked: dict[str, int] = {}
     fired: dict[str, int] = {}
     figures: dict[str, list[float]] = {}
@@ -49,7 +65,7 @@ def print_all(outcomes: list[Outcome], spent_s: float, *, is_whole: bool) -> int
         for name, figure in outcome.figures.items():
             figures.setdefault(name, []).append(figure)
     say("\nproperty                    checked")
-    for name, text in PROPERTIES.items():
+    for name, text in properties.items():
         say(f"{name:4} {text:18} {checked.get(name, 0):>12}")
     say("\nfault                                  fired")
     for name in sorted(fired):
@@ -64,7 +80,7 @@ def print_all(outcomes: list[Outcome], spent_s: float, *, is_whole: bool) -> int
     failed = [outcome for outcome in outcomes if outcome.failure]
     blind = []
     if is_whole:
-        blind = [name for name in PROPERTIES if not checked.get(name)] + _never_fired(fired)
+        blind = [name for name in (*properties, *faults) if not checked.get(name) and not fired.get(name)]
         for name in blind:
             say(f"never looked at or never fired: {name}")
     _say_properties(failed)
@@ -83,10 +99,6 @@ def _say_properties(failed: list[Outcome]) -> None:
         by_property[outcome.property] = by_property.get(outcome.property, 0) + 1
     for name, count in sorted(by_property.items()):
         say(f"{name} failed {count} times")
-
-
-def _never_fired(fired: dict[str, int]) -> list[str]:
-    return [name for name in EXPECTED_FAULTS if not fired.get(name)]
 
 
 EXPECTED_FAULTS = (

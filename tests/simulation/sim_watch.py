@@ -168,7 +168,7 @@ class Watch:
 
     def _on_action(self, shell: SimNode, node: Node, action: Action, before: Farm) -> None:
         if action.node == shell.id and action.log == node.core.own_log:
-            self._recorded(shell, action, before)
+            self._recorded(shell, node, action, before)
         if isinstance(action.body, MemberRemoved) and action.body.node in self._world.nodes:
             self._world.leave(action.body.node)
         job = getattr(action.body, "job", None)
@@ -177,7 +177,7 @@ class Watch:
             if state is not None:
                 self._check_monotone(shell, state, get_job(node.core.farm, job), getattr(action.body, "step", None))
 
-    def _recorded(self, shell: SimNode, action: Action, before: Farm) -> None:
+    def _recorded(self, shell: SimNode, node: Node, action: Action, before: Farm) -> None:
         world = self._world
         known = self.raws.setdefault(action.id, action.raw)
         world.check("P3", known == action.raw, f"{shell.name} gives {action.id} to two actions")
@@ -195,6 +195,7 @@ class Watch:
             kept = world.storage.attempts.get("-".join(map(str, body.lease)), {})
             names = {name for name, _, _ in body.frames}
             world.check("P6", names == set(kept), f"{shell.name} recorded {body.lease} before its frames were kept")
+            world.copies.recorded(shell, node, body)
 
     def _check_monotone(self, shell: SimNode, old: JobState, new: JobState | None, only: int | None = None) -> None:
         if new is None or new.deleted or new.archived:

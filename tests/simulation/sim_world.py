@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sim_clock import Clock
+from sim_copies import CopyWatch, is_orphan
+from sim_files import SimFiles
 from sim_network import Network
 from sim_node import SimNode
 from sim_render import Storage
@@ -45,6 +47,10 @@ class Plan:
     broken: frozenset[str] = frozenset()
     """Workers that lack the application though they say that they have it."""
     snapshot_actions: int = 50_000
+    has_files: bool = False
+    """Jobs' files travel between the nodes, which see no common storage."""
+    spoil_block: float = 0.0
+    """Share of blobs that arrive damaged."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Name of a job -> seconds of one render."""
 
@@ -75,6 +81,8 @@ class World(Clock):
         self.tickets: dict[int, SimNode] = {}
         self.network = Network(self)
         self.storage = Storage()
+        self.files = SimFiles(self)
+        self.copies = CopyWatch(self)
         self.watch = Watch(self)
         self.jobs: dict[JobId, JobNote] = {}
         self.lost_disks: dict[NodeId, None] = {}
@@ -207,8 +215,10 @@ class World(Clock):
                 if spec is None:
                     continue
                 status = job_status(state, spec)
-                if status not in OVER:
+                if status not in OVER and not self.files.scene_is_gone(spec.manifest):
                     return f"job {job} is {status}"
+                if is_orphan(self, state, spec):
+                    continue
                 if any(unpublished_bits(state, spec, number) for number in range(len(spec.steps))):
                     return f"job {job} is not published"
                 if not self._is_canonical(state, spec):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from peerfarm.config import CommandApp, Home, Settings, describe_settings, find_home, load_settings
+from peerfarm.config import CommandApp, Home, Settings, SharedRoot, describe_settings, find_home, load_settings
 from peerfarm.config.fields import SETTINGS
 from peerfarm.errors import ConfigError
 
@@ -30,6 +30,13 @@ port: 7101
 advertise: ["luna.studio:7101", "[fe80::1]:7101"]
 seeds: [10.0.0.5:7101]
 local_port: 7102
+shared:
+  - /mnt/projects
+  - {linux: /mnt/lib, windows: 'L:\\lib'}
+transfer_port: 7103
+store_gb: 200
+upload_mb_s: 100
+upload_busy_mb_s: 2.5
 nice: 5
 notice_s: 2.5
 log_limit_mb: 4
@@ -74,6 +81,14 @@ def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
         advertise=("luna.studio:7101", "[fe80::1]:7101"),
         seeds=("10.0.0.5:7101",),
         local_port=7102,
+        shared=(
+            SharedRoot(linux="/mnt/projects", darwin="/mnt/projects"),
+            SharedRoot(linux="/mnt/lib", windows="L:\\lib"),
+        ),
+        transfer_port=7103,
+        store_gb=200,
+        upload_mb_s=100.0,
+        upload_busy_mb_s=2.5,
         nice=5,
         notice_s=2.5,
         log_limit_mb=4,
@@ -103,6 +118,11 @@ def test_the_environment_has_the_last_word_on_every_setting(tmp_path: Path) -> N
         PEERFARM_ADVERTISE="",
         PEERFARM_SEEDS="a:1,b:2",
         PEERFARM_LOCAL_PORT="1",
+        PEERFARM_SHARED=os.pathsep.join(["/x", "/y"]),
+        PEERFARM_TRANSFER_PORT="0",
+        PEERFARM_STORE_GB="1",
+        PEERFARM_UPLOAD_MB_S="0",
+        PEERFARM_UPLOAD_BUSY_MB_S="0.5",
         PEERFARM_NICE="0",
         PEERFARM_NOTICE_S="1",
         PEERFARM_LOG_LIMIT_MB="1",
@@ -120,6 +140,9 @@ def test_the_environment_has_the_last_word_on_every_setting(tmp_path: Path) -> N
         listen="",
         seeds=("a:1", "b:2"),
         local_port=1,
+        shared=(SharedRoot(linux="/x", darwin="/x"), SharedRoot(linux="/y", darwin="/y")),
+        store_gb=1,
+        upload_busy_mb_s=0.5,
         nice=0,
         notice_s=1.0,
         log_limit_mb=1,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from peerfarm.model.collected import Collected
+from peerfarm.model.pathmap import AS_WRITTEN, PathMap
 from peerfarm.model.render import Capability, FailReason, RenderTask
 
 
@@ -29,6 +31,8 @@ class Places:
     """Where the frames must be written under their plain names; empty when the step writes none."""
     inputs: str
     """Canonical outputs of the steps depended on lie here, one directory a step; empty when none."""
+    paths: PathMap = AS_WRITTEN
+    """Where paths of the step's parameters, and of the scene itself, are found on this machine, when elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +139,37 @@ class App(Protocol):
 
     def expected(self, task: RenderTask) -> tuple[ExpectedFile, ...]:
         """The files that must exist afterwards."""
+
+
+@runtime_checkable
+class CollectingApp(Protocol):
+    """An application whose scenes name further files; the others need the files of `App.paths` alone."""
+
+    name: str
+
+    def collect(self, found: Capability, params: Mapping[str, Any], work: str) -> Command:
+        """The process that lists all files that a step with these checked parameters needs.
+
+        Args:
+            work: Private directory, absolute; the process starts there and writes its list to `COLLECTED` in it.
+        """
+
+    def collected(self, output: str, listed: str) -> Collected:
+        """What the process found.
+
+        Args:
+            output: What it printed.
+            listed: The text of `COLLECTED`; empty when there is no such file.
+
+        Raises:
+            AppFailed: The scene could not be looked into; the sentence says why.
+        """
+
+
+COLLECTED = "collected.json"
+"""Name of the list that `CollectingApp.collect` writes."""
+
+
+def collecting(app: App) -> CollectingApp | None:
+    """The app, when its scenes name further files."""
+    return app if isinstance(app, CollectingApp) else None

@@ -8,19 +8,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from peerfarm.apps.base import Candidate, Command, ExpectedFile, Places
+from peerfarm.apps.blender_collect import collection, parse_collection
 from peerfarm.apps.blender_log import BlenderReader
-from peerfarm.apps.blender_params import FIELDS, formats_for
+from peerfarm.apps.blender_params import FIELDS, SAFE_START, formats_for
 from peerfarm.apps.images import is_checked
 from peerfarm.apps.marks import parse_mark, text
 from peerfarm.apps.params import check_fields
 from peerfarm.apps.programs import program_path
+from peerfarm.model.collected import Collected
+from peerfarm.model.pathmap import join_path
 from peerfarm.model.render import Capability, RenderTask
+
+__all__ = ["ORDER", "SAFE_START", "BlenderApp", "blend_version"]
 
 ORDER = "order.json"
 """What the program inside Blender is told, in `Places.work`."""
-
-SAFE_START = ("-b", "-Y", "--python-exit-code", "9")
-"""In the background; never run a scene's own scripts; an error in ours is an error of the process."""
 
 _QUERY = """
 import json, bpy
@@ -107,17 +109,27 @@ class BlenderApp:
             *("denoise", "any_version", "allow_missing"),
         )
         order = {name: params[name] for name in ordered}
+        order["scene"] = places.paths.translate(params["scene"]) or params["scene"]
+        order["paths"] = places.paths.as_json()
         order["formats"] = formats_for(task.output_pattern, params["format"])
-        order["frames"] = [(frame, _join(places.frames, task.frame_name(frame))) for frame in task.frames]
+        order["frames"] = [(frame, join_path(places.frames, (task.frame_name(frame),))) for frame in task.frames]
         threads = ("-t", str(params["threads"])) if params["threads"] else ()
         return Command(
             argv=(
                 *(found.executable, *SAFE_START, *threads, "-P", program_path("blender_render.py")),
-                *("--", _join(places.work, ORDER)),
+                *("--", join_path(places.work, (ORDER,))),
             ),
             environment={},
             files={ORDER: json.dumps(order)},
         )
+
+    def collect(self, found: Capability, params: Mapping[str, Any], work: str) -> Command:
+        """See `CollectingApp.collect`."""
+        return collection(found, params, work)
+
+    def collected(self, output: str, listed: str) -> Collected:
+        """See `CollectingApp.collected`."""
+        return parse_collection(output, listed)
 
     def reader(self, task: RenderTask) -> BlenderReader:
         """Reads what Blender and our program inside it print."""
@@ -127,8 +139,3 @@ class BlenderApp:
         """One image a frame; its size is known once the reader has heard it."""
         names = ((task.frame_name(frame), frame) for frame in task.frames)
         return tuple(ExpectedFile(name, frame, is_image=is_checked(name)) for name, frame in names)
-
-
-def _join(directory: str, name: str) -> str:
-    separator = "\\" if "\\" in directory and "/" not in directory else "/"
-    return directory.rstrip("/\\") + separator + name

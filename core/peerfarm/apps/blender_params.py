@@ -5,6 +5,9 @@ from __future__ import annotations
 from peerfarm.apps.params import Field, Kind
 from peerfarm.errors import AppFailed
 
+SAFE_START = ("-b", "-Y", "--python-exit-code", "9")
+"""In the background; never run a scene's own scripts; an error in ours is an error of the process."""
+
 FIELDS: dict[str, Field] = {
     "scene": Field(Kind.PATH, is_required=True),
     "scene_name": Field(Kind.TEXT, ""),

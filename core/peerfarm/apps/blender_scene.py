@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from peerfarm.apps.base import Command
-from peerfarm.apps.blender import SAFE_START
 from peerfarm.apps.blender_errors import explain
+from peerfarm.apps.blender_params import SAFE_START
 from peerfarm.apps.marks import MARK, MAX_LINE, parse_mark, text
 from peerfarm.apps.programs import program_path
 from peerfarm.errors import AppFailed
@@ -51,19 +51,26 @@ def parse_inspection(output: str) -> dict[str, Any]:
     Raises:
         AppFailed: Blender did not open the scene; with the reason in words.
     """
-    problem = ""
     for line in output.splitlines():
         said = parse_mark(line)
         if said and said["event"] == "scene" and all(_is(said.get(name), kind) for name, kind in _FIELDS.items()):
             return {name: said[name] for name in _FIELDS}
+    raise unreadable(output)
+
+
+def unreadable(output: str) -> AppFailed:
+    """Why Blender did not look into a scene, from what it and our program in it printed."""
+    problem = ""
+    for line in output.splitlines():
+        said = parse_mark(line)
         if said and said["event"] == "error":
             problem = text(said, "message")
     lines = [line for line in output.splitlines() if not line.startswith(MARK)]
     candidates = [problem, *(line for line in reversed(lines) if "error" in line.lower() and len(line) < MAX_LINE)]
     for candidate in candidates:
         if candidate and (known := explain(candidate)):
-            raise AppFailed(known.message)
-    raise AppFailed(
+            return AppFailed(known.message)
+    return AppFailed(
         f"Blender could not read the scene: {problem or next(iter(lines[-1:]), '')[:300] or 'it said nothing'}",
         "A scene of a newer Blender can make an older one crash: use the version that saved it.",
     )

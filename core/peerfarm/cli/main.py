@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jobs": ("jobs", "list jobs"),
     "job": ("jobs", "show one job and its tasks"),
     "log": ("log", "print the log of a task"),
+    "fetch": ("fetch", "bring a job's frames into a folder of this machine"),
     "pause": ("control", "give out no more tasks of a job"),
     "resume": ("control", "go on with a paused job"),
     "cancel": ("control", "stop a job or some of its tasks"),

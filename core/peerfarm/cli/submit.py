@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 from typing import Any
 
 from peerfarm.cli import text
@@ -13,8 +14,10 @@ from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.jobspec import SCENE_APPS, Wish, app_of_scene, build_job, is_job_file, parse_params
 from peerfarm.cli.place import absolute, local_file
 from peerfarm.cli.screen import Screen
+from peerfarm.cli.transferline import TransferLine
 from peerfarm.errors import RequestRefused
 from peerfarm.gateway.client import LocalClient
+from peerfarm.model.pathmap import FOLDING_SYSTEMS, split_path, starts_with
 
 INSPECT_LIMIT_S = 120.0
 """The application opens the scene to read its defaults; a large one takes its time."""
@@ -22,7 +25,7 @@ JOB_FILE_LIMIT = 900_000
 """Bytes; a request holds at most 1 MiB, and the node takes less still."""
 _OF_THE_JOB = (
     *("app", "frames", "chunk", "output", "name", "priority", "pool", "worker"),
-    *("tries", "time_limit", "stall_limit", "version", "any_version", "param", "paused"),
+    *("tries", "time_limit", "stall_limit", "version", "any_version", "param", "paused", "files", "overwrite"),
 )
 
 
@@ -45,6 +48,14 @@ def add_submit(parser: argparse.ArgumentParser) -> None:
     versions.add_argument("--version", metavar="V", help="version of the application, e.g. 4.2; else the scene's")
     versions.add_argument("--any-version", action="store_true", default=None, help="take any version")
     add("--param", metavar="KEY=VALUE", action="append", help="a parameter of the application; may be repeated")
+    add(
+        "--files",
+        choices=("peers", "shared"),
+        help="how files reach the workers: from node to node (peers), or through storage that all see (shared); when "
+        "left out, shared where the scene lies below a directory of the setting `shared`, else peers",
+    )
+    add("--overwrite", action="store_true", default=None, help="replace frames that stand in the output directory")
+    add("--allow-missing", action="store_true", default=None, help="submit although the scene misses files")
     add("--paused", action="store_true", default=None, help="submit without starting; `peerfarm resume` starts it")
     add("--wait", action="store_true", help="wait until the frames are there; the exit code tells the outcome")
     add("--timeout", metavar="S", type=seconds, help="with --wait: give up waiting after so many seconds")
@@ -57,8 +68,17 @@ def run_submit(args: argparse.Namespace, screen: Screen) -> int:
     with LocalClient(local_file(), INSPECT_LIMIT_S) as client:
         if request is None:
             assert wish is not None, "there is a wish where there is no job file"
-            request = {"job": _inspected_job(client, wish, screen)}
-        answer = client.call("submit", **request)
+            job = _inspected_job(client, wish, screen)
+            job["files"] = args.files or _files_mode(client, wish, job)
+            if args.overwrite:
+                job["overwrite"] = True
+            if args.allow_missing and wish.app == "blender":
+                for step in job["steps"]:
+                    step["params"]["allow_missing"] = True  # the renderer refuses too, unless its step allows it
+            request = {"job": job}
+        if args.allow_missing:
+            request["allow_missing"] = True
+        answer = _send(client, request, screen)
         for warning in answer["warnings"]:
             screen.note(f"warning: {text.clean(warning)}")
         if not screen.is_json:
@@ -75,6 +95,32 @@ def run_submit(args: argparse.Namespace, screen: Screen) -> int:
         outcome = {name: end.job[name] for name in ("status", "published", "output", "error", "progress")}
         screen.data({**answer, **outcome})
     return end.exit_code
+
+
+def _send(client: LocalClient, request: dict[str, Any], screen: Screen) -> dict[str, Any]:
+    """Submit; while the node packs the job's files, show how far it is. Interrupting it submits nothing."""
+    transfer = TransferLine(screen)
+    try:
+        return client.follow("submit", transfer.show, **request)
+    except KeyboardInterrupt:
+        screen.note("not submitted")
+        raise
+    finally:
+        screen.erase()
+
+
+def _files_mode(client: LocalClient, wish: Wish, job: dict[str, Any]) -> str:
+    """`shared` for what lies below a directory of the setting `shared`, else `peers`."""
+    outputs = [step["output"]["dir"] for step in job["steps"] if step.get("output")]
+    path = wish.scene or (outputs[0] if outputs else "")
+    roots = client.call("config")["settings"].get("shared", {}).get("value", [])
+    system = {"win32": "windows", "darwin": "darwin"}.get(sys.platform, "linux")
+    for root in roots:
+        place = root.get(system, "")
+        parts, prefix = split_path(path), split_path(place)
+        if parts and prefix and starts_with(parts, prefix, system in FOLDING_SYSTEMS):
+            return "shared"
+    return "peers"
 
 
 def _inspected_job(client: LocalClient, wish: Wish, screen: Screen) -> dict[str, Any]:

@@ -5,6 +5,15 @@ from __future__ import annotations
 from peerfarm.config.home import find_home
 from peerfarm.config.load import describe_settings, load_settings
 from peerfarm.config.save import save_setting
-from peerfarm.config.settings import CommandApp, Home, Settings
+from peerfarm.config.settings import CommandApp, Home, Settings, SharedRoot
 
-__all__ = ["CommandApp", "Home", "Settings", "describe_settings", "find_home", "load_settings", "save_setting"]
+__all__ = [
+    "CommandApp",
+    "Home",
+    "Settings",
+    "SharedRoot",
+    "describe_settings",
+    "find_home",
+    "load_settings",
+    "save_setting",
+]

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from peerfarm.config.nearest import did_you_mean
-from peerfarm.config.settings import CommandApp
+from peerfarm.config.settings import CommandApp, SharedRoot
 
 MAX_LIST = 256
 _NAME = re.compile(r"[^\W_][\w.\- ]{0,63}")
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.\-]{1,253}):([0-9]{1,5})")
+_WINDOWS_ROOT = re.compile(r"[A-Za-z]:[\\/]|\\\\[^\\/]+[\\/][^\\/]+")
+_SHARED_HINT = "shared: [{linux: /mnt/projects, darwin: /Volumes/projects, windows: 'P:\\projects'}]"
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
 
@@ -154,6 +156,41 @@ def _command(value: Any) -> CommandApp:
     return CommandApp(checked)
 
 
+def _shared(value: Any) -> tuple[SharedRoot, ...]:
+    entries = [value] if isinstance(value, str | dict) else value
+    if not isinstance(entries, list):
+        raise WrongValue(f"must be a list, not {_show(value)}", "Begin each directory with a dash.")
+    if len(entries) > MAX_LIST:
+        raise WrongValue(f"holds {len(entries)} entries, more than {MAX_LIST}")
+    found = []
+    for number, entry in enumerate(entries):
+        try:
+            found.append(_shared_root(entry))
+        except WrongValue as error:
+            raise WrongValue(str(error), error.hint, number) from None
+    return tuple(found)
+
+
+def _shared_root(entry: Any) -> SharedRoot:
+    if isinstance(entry, str):
+        path = _path(entry)
+        return SharedRoot(windows=path) if os.name == "nt" else SharedRoot(linux=path, darwin=path)
+    if not isinstance(entry, dict) or not entry:
+        raise WrongValue(f"must be a path, or paths by system, not {_show(entry)}", _SHARED_HINT)
+    checked = {}
+    for system, path in entry.items():
+        if system not in {"linux", "darwin", "windows"}:
+            raise WrongValue(
+                f"knows no system {_show(system)}", did_you_mean(str(system), ["linux", "darwin", "windows"])
+            )
+        text = _text(path)
+        is_absolute = bool(_WINDOWS_ROOT.match(text)) if system == "windows" else text.startswith("/")
+        if not is_absolute:
+            raise WrongValue(f"{_show(text)} is no absolute path on {system}", _SHARED_HINT)
+        checked[system] = text
+    return SharedRoot(**checked)
+
+
 def _flag_of(text: str) -> Any:
     word = text.strip().casefold()
     return True if word in _YES else False if word in _NO else text
@@ -197,6 +234,11 @@ SETTINGS: Mapping[str, Setting] = {
     "advertise": _ADDRESSES,
     "seeds": _ADDRESSES,
     "local_port": _whole(0, 65535),
+    "shared": Setting(_shared, _split(os.pathsep)),
+    "transfer_port": _whole(0, 65535),
+    "store_gb": _whole(1, 1_000_000),
+    "upload_mb_s": Setting(_number(0, 100_000, float), _number_of),
+    "upload_busy_mb_s": Setting(_number(0, 100_000, float), _number_of),
     "nice": _whole(0, 19),
     "notice_s": Setting(_number(0, 600, float), _number_of),
     "log_limit_mb": _whole(1, 1024),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from peerfarm.config.fields import SETTINGS, WrongValue
 from peerfarm.config.nearest import did_you_mean, nearest_name
-from peerfarm.config.settings import CommandApp, Settings
+from peerfarm.config.settings import CommandApp, Settings, SharedRoot
 from peerfarm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def plain_value(value: Any) -> Any:
     """A setting's value as the file would hold it."""
     if isinstance(value, CommandApp):
         return {"allow": dict(value.allow)}
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, SharedRoot):
+        return {key: path for key in ("linux", "darwin", "windows") if (path := getattr(value, key))}
+    return [plain_value(entry) for entry in value] if isinstance(value, tuple) else value
 
 
 def read_settings(path: Path) -> Document | None:

@@ -19,6 +19,15 @@ class CommandApp:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedRoot:
+    """A directory on storage that several machines see, perhaps under another path on each system."""
+
+    linux: str = ""
+    darwin: str = ""
+    windows: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a node's owner can decide; every field but `sources` is a key of `peerfarm.yaml`."""
 
@@ -44,6 +53,16 @@ class Settings:
     """`host:port` of peers to try besides the remembered ones."""
     local_port: int = 0
     """TCP port of the local socket on 127.0.0.1; 0 lets the system choose."""
+    shared: tuple[SharedRoot, ...] = ()
+    """Storage that the farm's machines share; a scene below it is not copied, and its paths are translated."""
+    transfer_port: int = 0
+    """TCP port at which peers fetch files; 0 lets the system choose."""
+    store_gb: int = 50
+    """Room for files of jobs in this node's store; what no job needs any more makes way, the least used first."""
+    upload_mb_s: float = 0.0
+    """Most megabytes a second that this node sends to peers that fetch files; 0 for no limit."""
+    upload_busy_mb_s: float = 10.0
+    """The same while somebody works at this machine; 0 for no limit."""
     nice: int = 10
     """Added niceness of renderers, 0 to 19."""
     notice_s: float = 5.0

@@ -10,6 +10,7 @@ from typing import Any
 
 import zmq
 
+from peerfarm.daemon.filework import FilesAlarm, FileWork
 from peerfarm.daemon.inbox import Inbox
 from peerfarm.daemon.joining import Joining
 from peerfarm.daemon.journal import write_events
@@ -35,6 +36,7 @@ from peerfarm.mesh import (
     Received,
     Refused,
 )
+from peerfarm.model.files import FetchEnded, FetchProgressed, Packed, PackProgressed, StoreTold
 from peerfarm.model.ids import NodeId, parse_attempt_label
 from peerfarm.model.render import Discovered, Inspected, PublishResult
 from peerfarm.node import Node, inputs
@@ -55,6 +57,9 @@ LAST_WORDS_S = 0.5
 """Between a member's removal and the end of its links: time for it to be told."""
 
 
+FILE_NEWS = (FetchProgressed, FetchEnded, PackProgressed, Packed, StoreTold)
+
+
 class Loop:
     """Owns the poller and the clock; everything of the node happens in the thread that calls `run`."""
 
@@ -65,9 +70,11 @@ class Loop:
         gateway: Gateway,
         store: LogStore,
         runner: ProcessRunner,
+        files: FileWork,
         *,
         listen: tuple[str, int],
         join_port: int,
+        transfer_port: int,
         seeds: tuple[str, ...],
         advertise: tuple[str, ...],
         inbox: Inbox,
@@ -78,7 +85,9 @@ class Loop:
         self._mesh = mesh
         self._gateway = gateway
         self._store = store
+        self._files = files
         self._listen = listen
+        self._transfer_port = transfer_port
         self._advertise = advertise
         self._inbox = inbox
         self._save_root = save_root
@@ -176,6 +185,8 @@ class Loop:
         if is_mesh_due:
             self._next_mesh_s = now_s + (MESH_TICK_SEEKING_S if self._dialling.is_seeking else MESH_TICK_S)
             self._mesh.tick(now_s)
+            self._files.tick(now_s)
+            self._files.reach(self._fetch_places())
             self._gateway.tick(now_s)
             self._dialling.tick(now_s)
         if now_s >= self._cut_s:
@@ -230,7 +241,9 @@ class Loop:
     def _take_inbox(self, event: Any, now_s: float) -> None:
         if isinstance(event, PublishResult):
             self._node.handle(inputs.Published(event), now_s)
-        elif isinstance(event, (inputs.PathsChecked, Inspected)):
+        elif isinstance(event, FilesAlarm):
+            self._node.core.alarm(event.text)
+        elif isinstance(event, (inputs.PathsChecked, Inspected, *FILE_NEWS)):
             self._node.handle(event, now_s)
         elif isinstance(event, Discovered):
             self._orders.capabilities = event.capabilities
@@ -274,13 +287,15 @@ class Loop:
     def _admit(self, members: dict[NodeId, str], now_s: float) -> None:
         """Let newcomers in at once; who was removed is cut off a moment later, when it has heard so."""
         self._members, self._cut_s = members, now_s + LAST_WORDS_S
-        self._mesh.allow({**self._allowed, **members})
         self._allowed = {**self._allowed, **members}
+        self._mesh.allow(self._allowed)
+        self._files.allow(self._allowed)
 
     def _cut_removed(self) -> None:
         self._cut_s = math.inf
         self._allowed = dict(self._members)
         self._mesh.allow(self._allowed)
+        self._files.allow(self._allowed)
         self._dialling.keep(set(self._allowed))
 
     def _release(self, effects: Effects) -> None:
@@ -295,6 +310,7 @@ class Loop:
             self._joining.close()
         if effects.root:
             self._save_root(effects.root)
+        self._files.carry_out(effects)
         self._orders.carry_out(effects)
         self._tell_locals(effects)
 
@@ -304,6 +320,8 @@ class Loop:
                 self._gateway.refuse(answer.client, answer.id, answer.error)
             else:
                 self._gateway.answer(answer.client, answer.id, answer.result or {})
+        for client, event in effects.private:
+            self._gateway.push(client, event)
         write_events(effects.events)
         for event in effects.events:
             for client in self._node.requests.listeners:
@@ -324,13 +342,26 @@ class Loop:
             return
         self._is_open = True
         host, port = self._listen
+        transfer_port = self._files.open(host, self._transfer_port)
         if not host:
             return
         self._store.put("port", str(self._listen_at(host, port)).encode())
         addresses = self._advertise or self._mesh.addresses()
         core = self._node.core
-        core.settings = replace(core.settings, addresses=addresses)
+        core.settings = replace(core.settings, addresses=addresses, transfer_port=transfer_port)
         self._node.presence.announce()
+
+    def _fetch_places(self) -> dict[NodeId, tuple[str, ...]]:
+        """Where peers serve files, while any job's files travel between nodes."""
+        if not self._node.are_files_travelling:
+            return {}
+        places = {}
+        for peer in self._node.presence.peers.values():
+            port = peer.about.transfer_port if peer.about is not None else 0
+            if port and peer.addresses:
+                hosts = dict.fromkeys(address.rpartition(":")[0] for address in peer.addresses)
+                places[peer.node] = tuple(f"{host}:{port}" for host in hosts)
+        return places
 
     def _listen_at(self, host: str, port: int) -> int:
         """The settings' port, else the last one, else, where another program took that, any."""

@@ -11,6 +11,7 @@ from types import FrameType
 from peerfarm import __version__
 from peerfarm.apps.registry import APPS
 from peerfarm.config import Home, Settings, describe_settings, load_settings, save_setting
+from peerfarm.daemon.filework import FileWork
 from peerfarm.daemon.inbox import Inbox
 from peerfarm.daemon.journal import journal, open_journal
 from peerfarm.daemon.ledger import recall
@@ -63,8 +64,12 @@ def run(settings: Settings, home: Home) -> int:
         stack.callback(mesh.close, 0.5)
         inbox = Inbox()
         stack.callback(inbox.close)
-        runner = ProcessRunner(home.data, settings, APPS, inbox.put)
+        files = FileWork(home.data, KeyPair(pair.public, pair.secret), settings, inbox.put)
+        stack.callback(files.close)
+        runner = ProcessRunner(home.data, settings, APPS, inbox.put, files.files)
         stack.callback(runner.close, STOP_LIMIT_S)
+        files.use(runner)
+        remembered.pins = files.pins
         runner.clean_leftovers()
         if settings.render:
             runner.discover()
@@ -75,8 +80,10 @@ def run(settings: Settings, home: Home) -> int:
             gateway,
             store,
             runner,
+            files,
             listen=(settings.listen, settings.port),
             join_port=settings.port + 1 if settings.port else 0,
+            transfer_port=settings.transfer_port,
             seeds=settings.seeds,
             advertise=settings.advertise,
             inbox=inbox,

@@ -49,6 +49,11 @@ class Dialling:
             self._targets[node].next_s = now_s + PENALTY_S
 
     @property
+    def has_targets(self) -> bool:
+        """Whether anybody is to be reached."""
+        return bool(self._targets)
+
+    @property
     def is_seeking(self) -> bool:
         """Whether a member has no link."""
         return any(node not in self.linked for node in self._targets)

@@ -9,7 +9,7 @@ import contextlib
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -84,6 +84,10 @@ class LocalClient:
         """Close the connection; calling it twice does no harm."""
         self._link.close()
 
+    def follow(self, method: str, on_event: Callable[[dict[str, Any]], None], **params: Any) -> dict[str, Any]:
+        """As `call`, for what takes long: `on_event` sees the events, and each of them renews the time limit."""
+        return self._ask(method, params, on_event)
+
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Ask the node and wait for its answer; events that come in between are kept for `next_event`.
 
@@ -93,6 +97,9 @@ class LocalClient:
             NotRunning: The node closed the connection.
             PeerfarmError: What came is no answer.
         """
+        return self._ask(method, params, self._events.append)
+
+    def _ask(self, method: str, params: dict[str, Any], on_event: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         self._count += 1
         line = encode_request(Request(self._count, method, params))
         if len(line) > REQUEST_LIMIT:
@@ -111,7 +118,9 @@ class LocalClient:
             if answer is None:
                 raise self._no_answer(method)
             if isinstance(answer, Event):
-                self._events.append(answer.params)
+                on_event(answer.params)
+                if on_event != self._events.append:
+                    deadline_s = time.monotonic() + self.timeout_s
             elif isinstance(answer, Failure):
                 if answer.id in (None, self._count):
                     raise _error_of(answer)

@@ -45,6 +45,8 @@ class FilesMode(StrEnum):
 
     SHARED = "shared"
     """Every node sees the same paths."""
+    PEERS = "peers"
+    """The submitter's files travel from node to node, and the frames back to her."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,12 @@ class JobSpec:
     """Only workers with these node names or ids; empty for any."""
     paused: bool = False
     files: FilesMode = FilesMode.SHARED
+    manifest: str = ""
+    """PEERS only: the root of the job's files, 64 hexadecimal digits; empty when it needs none."""
+    manifest_bytes: int = 0
+    """Length of the encoded manifest that the root names."""
+    overwrite: bool = False
+    """Whether files that stand in the output folder already, and are not this job's, may be replaced."""
     submitted_ms: int = 0
     """Wall clock of the submitting node, for people only."""
     version: int = JOB_VERSION

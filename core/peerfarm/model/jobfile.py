@@ -20,16 +20,16 @@ from peerfarm.model.speccodec import decode_spec, encode_spec
 
 MAX_TEXT = 256 * 1024
 """Characters of a job file."""
-_JOB_FIELDS = ("name", "priority", "pool", "workers", "paused", "files")
+_JOB_FIELDS = ("name", "priority", "pool", "workers", "paused", "files", "overwrite")
 
 
 def parse_job(text: str, *, user: str, submitted_ms: int, source: str = "") -> JobSpec:
     """Read a job file, YAML or JSON.
 
-    It holds `name`, `priority`, `pool`, `workers`, `paused`, `files` and `steps`; with a single step that step's fields
-    may stand beside them instead. A step holds `name`, `app`, `frames`, `chunk`, `output`, `depends_on`, `run`,
-    `tries`, `time_limit`, `stall_limit`, `requires`; everything else is a parameter of its app, as is what stands in
-    `params`.
+    It holds `name`, `priority`, `pool`, `workers`, `paused`, `files`, `overwrite` and `steps`; with a single step that
+    step's fields may stand beside them instead. A step holds `name`, `app`, `frames`, `chunk`, `output`, `depends_on`,
+    `run`, `tries`, `time_limit`, `stall_limit`, `requires`; everything else is a parameter of its app, as is what
+    stands in `params`.
 
     Args:
         user: Who submits.

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from peerfarm.model.ids import JobId
+from peerfarm.model.blob import BlobRef
+from peerfarm.model.ids import JobId, NodeId
+from peerfarm.model.job import FilesMode
 
 
 class FailReason(StrEnum):
@@ -25,6 +27,8 @@ class FailReason(StrEnum):
     NOT_ALLOWED = "not-allowed"
     """This node's settings forbid it: a path outside `roots`, a command that is not listed."""
     DISK_FULL = "disk-full"
+    FILES_MISSING = "files-missing"
+    """The job's files, or what an earlier step rendered, could not be fetched from any node."""
     INTERNAL = "internal"
     """The runner itself raised; a bug of ours, with its message."""
 
@@ -37,7 +41,7 @@ class FrameFile:
     """Plain file name, no directory."""
     size_bytes: int
     sha256: bytes
-    """32 bytes."""
+    """32 bytes: of the content; in jobs whose files travel between nodes its blob id, see model/blob.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,9 @@ class StepInput:
     """Of the earlier step; the attempt's own frames lie below it."""
     attempt: str
     names: tuple[str, ...]
+    frames: tuple[FrameFile, ...] = ()
+    """In jobs whose files travel between nodes: what to fetch, in the order of `names`."""
+    holders: tuple[NodeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,9 @@ class RenderTask:
     """Of this node; for the log's header."""
     inputs: tuple[StepInput, ...] = ()
     """Laid out as `inputs/STEP/NAME` in the attempt's work directory."""
+    files: FilesMode = FilesMode.SHARED
+    manifest: BlobRef | None = None
+    """PEERS: the root of the job's files; None when it needs none."""
 
     def frame_name(self, frame: int) -> str:
         """The file name of a frame under `output_pattern`."""
@@ -175,6 +185,15 @@ class PublishOrder:
     task: int
     output_dir: str
     frames: tuple[FrameFile, ...]
+    files: FilesMode = FilesMode.SHARED
+    holders: tuple[NodeId, ...] = ()
+    """PEERS: who is expected to hold the frames."""
+    is_overwriting: bool = True
+    """Whether a file may be replaced that stands there and is none of this job's."""
+    is_asked_here: bool = False
+    """PEERS: a user of this machine named the directory just now; else it must have been named at the submission."""
+    former: tuple[bytes, ...] = ()
+    """Blob ids of this task's other results, which may be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +208,8 @@ class PublishResult:
     """Empty when every frame is in place with its hash; else a sentence."""
     is_lost: bool = False
     """The attempt's own frames are gone or damaged: only another render helps."""
+    lacking: tuple[NodeId, ...] = ()
+    """PEERS: who answered that it does not hold what is missing."""
 
 
 # What else the runner answers.

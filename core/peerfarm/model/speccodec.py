@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgpack
@@ -23,6 +24,7 @@ from peerfarm.model.check import (
 )
 from peerfarm.model.frames import count_frames, index_of, task_count
 from peerfarm.model.job import JOB_VERSION, MAX_PRIORITY, MAX_STEPS, DependencyKind, FilesMode, JobSpec, Step
+from peerfarm.model.manifest import MAX_MANIFEST_BYTES
 from peerfarm.model.ranges import find_repeated
 from peerfarm.model.stepcodec import decode_step, encode_step, fields_unlike
 
@@ -32,8 +34,10 @@ MAX_FRAME_LINKS = 200_000
 """Frames times offsets of all frame-by-frame dependencies: every node works out what each of them waits for."""
 MAX_TASK_PAIRS = 400_000_000
 """Tasks of both steps multiplied, of all frame-by-frame dependencies: a node keeps a bit for each pair."""
+_HEX = frozenset("0123456789abcdef")
 _JOB_FIELDS = (
-    "version", "name", "user", "steps", "priority", "pool", "workers", "paused", "files", "submitted_ms",
+    "version", "name", "user", "steps", "priority", "pool", "workers", "paused", "files", "manifest",
+    "manifest_bytes", "overwrite", "submitted_ms",
 )  # fmt: skip
 
 
@@ -48,7 +52,10 @@ def encode_spec(spec: JobSpec) -> dict[str, Any]:
     """
     encoded: dict[str, Any] = {"version": spec.version, "name": spec.name, "user": spec.user}
     encoded["steps"] = [encode_step(step) for step in spec.steps]
-    defaults = {"priority": 50, "pool": "", "workers": [], "paused": False, "files": "shared", "submitted_ms": 0}
+    defaults = {
+        "priority": 50, "pool": "", "workers": [], "paused": False, "files": "shared",
+        "manifest": "", "manifest_bytes": 0, "overwrite": False, "submitted_ms": 0,
+    }  # fmt: skip
     encoded |= fields_unlike(spec, defaults)
     size = len(msgpack.packb(encoded))
     if size > MAX_SPEC_BYTES:
@@ -78,6 +85,8 @@ def decode_spec(value: object) -> JobSpec:
         steps.append(decode_step(entry, f"steps[{number}]", steps))
     _check_outputs(steps)
     _check_frame_links(steps)
+    files = check_choice(fields.get("files", "shared"), "files", FilesMode)
+    manifest, manifest_bytes = _root(fields, files)
     return JobSpec(
         name=check_text(fields.get("name"), "name", 200),
         user=check_text(fields.get("user"), "user", 200, is_required=False),
@@ -86,10 +95,25 @@ def decode_spec(value: object) -> JobSpec:
         pool=check_label(fields["pool"], "pool") if fields.get("pool", "") != "" else "",
         workers=check_labels(fields.get("workers", ()), "workers", 256),
         paused=check_bool(fields.get("paused", False), "paused"),
-        files=check_choice(fields.get("files", "shared"), "files", FilesMode),
+        files=files,
+        manifest=manifest,
+        manifest_bytes=manifest_bytes,
+        overwrite=check_bool(fields.get("overwrite", False), "overwrite"),
         submitted_ms=check_int(fields.get("submitted_ms", 0), "submitted_ms", 0, MAX_EXACT),
         version=version,
     )
+
+
+def _root(fields: Mapping[str, Any], files: FilesMode) -> tuple[str, int]:
+    root = check_text(fields.get("manifest", ""), "manifest", 64, is_required=False)
+    size_bytes = check_int(fields.get("manifest_bytes", 0), "manifest_bytes", 0, MAX_MANIFEST_BYTES)
+    if root and (len(root) != 64 or set(root) - _HEX):
+        refuse("manifest", "is not 64 hexadecimal digits, in lower case")
+    if bool(root) != bool(size_bytes):
+        refuse("manifest_bytes", "must be given with the manifest, and only with it")
+    if root and files is not FilesMode.PEERS:
+        refuse("manifest", "belongs to jobs with `files: peers` alone")
+    return root, size_bytes
 
 
 def _check_outputs(steps: list[Step]) -> None:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.worker import WorkerView
+from peerfarm.node.copies import Copies
 from peerfarm.node.core import Core
 from peerfarm.node.dispatch import AGAIN_MS, Ask, Dispatch
 from peerfarm.node.fitness import unfit_reason
 from peerfarm.node.jobindex import JobIndex
 from peerfarm.node.presence import Presence
+from peerfarm.node.scenes import Scenes
 from peerfarm.node.slots import Asked, Slot
 from peerfarm.policy.eligible import left_off
 from peerfarm.policy.liveness import PeerState
@@ -30,6 +32,9 @@ LEFT_OFF = "left-off"
 """This node failed it too often; until the job changes or what is known of the other workers."""
 NOBODYS = "nobody's"
 """No node that is there can give out its tasks."""
+MISSING = "files-missing"
+"""Files that its tasks need could not be fetched a moment ago."""
+MISSING_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Asking:
     dispatch: Dispatch
     index: JobIndex
     slots: list[Slot]
+    scenes: Scenes
+    copies: Copies
     is_stale: bool = True
     """Something changed that may give idle slots work."""
     _request: int = 0
@@ -65,10 +72,15 @@ class Asking:
         """Look for work at the end of this turn."""
         self.is_stale = True
 
+    def scene_ready(self, job: JobId) -> None:
+        """All files of a job are here."""
+        self.index.queue.bring_back(("files", job))
+        self.is_stale = True
+
     def job_acted_on(self, job: JobId) -> None:
         """An action about a job may have ended the reason for which it was refused."""
         patience = self._patience.get(job)
-        if patience is not None and patience.reason != LEFT_OFF:
+        if patience is not None and patience.reason not in {LEFT_OFF, MISSING}:
             self._forgive(job)
         self.is_stale = True
 
@@ -85,7 +97,7 @@ class Asking:
     def seek(self) -> None:
         """Ask for as much as the slots have use for. Costs nothing for jobs of which nothing changed."""
         self.is_stale = False
-        if self.core.is_stopping or self.core.farm_id is None or not self.core.is_member:
+        if self.core.is_stopping or self.core.farm_id is None or not self.core.is_member or self.copies.is_full:
             return
         asking: dict[JobId, int] = {}
         for slot in self.slots:
@@ -154,6 +166,9 @@ class Asking:
         if dispatcher != self.core.node and not self._can_reach(dispatcher):
             self._out_of_reach.add(dispatcher)
             return ("out of reach", dispatcher)
+        if not self.scenes.is_ready(job, spec):
+            self.scenes.wish(job)
+            return ("files", job)
         return None
 
     def _can_reach(self, dispatcher: NodeId) -> bool:
@@ -181,6 +196,12 @@ class Asking:
             until_s = self.core.mono_s + again_ms / 1000
             self._patience[asked.ask.job] = _Patience(until_s, reason)
             self._ripe_s = min(self._ripe_s, until_s)
+
+    def files_missing(self, job: JobId) -> None:
+        """Files of this job could not be fetched: whoever holds them may be back soon, the own ones are doubtful."""
+        self.scenes.doubt(job)
+        self._patience[job] = _Patience(self.core.mono_s + MISSING_S, MISSING)
+        self._ripe_s = min(self._ripe_s, self.core.mono_s + MISSING_S)
 
     def withdraw(self, request: int) -> Asked | None:
         """Expect no answer to that ask any more; None when there is no such ask."""

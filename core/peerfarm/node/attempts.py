@@ -19,8 +19,11 @@ from peerfarm.model.render import (
     RenderTask,
     RunnerEvent,
 )
+from peerfarm.node.copies import Copies
 from peerfarm.node.core import Core
 from peerfarm.node.effects import StartRender
+from peerfarm.node.pins import Pins, result_key
+from peerfarm.node.scenes import root_of
 from peerfarm.node.slots import UNKNOWN_RENDER_S, Attempt, Slot
 from peerfarm.policy.inputs import inputs_of
 from peerfarm.state.actions import TaskFailed, TaskLeased, TaskRendered, TaskReturned
@@ -29,6 +32,8 @@ from peerfarm.state.join import generation_of
 from peerfarm.state.selectors import cancelled_bits, is_open, spec_of
 
 MAX_LINES = 20
+MISSING_TRIES = 5
+"""At so many in a row, an attempt without its files is a failure; before, its lease is given back."""
 FULL_ALARM = "a render failed here for want of room on the disk"
 """Stands until one succeeds."""
 MAX_LINES_BYTES = 48_000
@@ -45,10 +50,17 @@ class Attempts:
     slots: list[Slot]
     on_free: Callable[[], None]
     """An attempt ended: its slot may have use for another."""
+    copies: Copies
+    """Takes over what was rendered for jobs whose files travel between nodes."""
+    pins: Pins
+    on_missing: Callable[[JobId], None]
+    """Files of a job could not be fetched."""
     held: dict[str, Attempt] = field(default_factory=dict)
     """By name; also those leased ahead."""
     _deferred: list[RunnerEvent] = field(default_factory=list)
     """How attempts ended while the disk refused; recorded when it accepts again."""
+    _missing: dict[JobId, int] = field(default_factory=dict)
+    """How often in a row a job's files could not be fetched."""
 
     # Starting
 
@@ -94,6 +106,8 @@ class Attempts:
             stall_limit_s=step.stall_limit_s,
             worker_name=self.core.settings.name,
             inputs=inputs_of(state, spec, attempt.step, attempt.task),
+            files=spec.files,
+            manifest=root_of(spec),
         )
 
     # Stopping
@@ -102,11 +116,12 @@ class Attempts:
         """These jobs changed: end the attempts whose result nobody wants any more."""
         for attempt in list(self.held.values()):
             if attempt.job in jobs and not attempt.is_stopping:
-                reason = self._pointless(attempt)
+                reason = self.pointless(attempt)
                 if reason:
                     self.stop(attempt, reason)
 
-    def _pointless(self, attempt: Attempt) -> str:
+    def pointless(self, attempt: Attempt) -> str:
+        """Why nobody wants this attempt's result any more; empty when somebody does."""
         state = get_job(self.core.farm, attempt.job)
         if state is None or state.submitted is None:
             return "job-gone"
@@ -192,6 +207,7 @@ class Attempts:
             self._failed(attempt, event)
         elif isinstance(event, AttemptStopped):
             self._end(attempt)
+            self._let_go(attempt)
             self._give_back(attempt, attempt.is_stopping or "stopped")
 
     def disk_recovered(self, dropped: tuple[str, ...]) -> None:
@@ -211,15 +227,46 @@ class Attempts:
             self.core.calm(FULL_ALARM)
         frames = tuple((frame.name, frame.size_bytes, frame.sha256) for frame in event.frames)
         self._end(attempt)
-        self.core.record(
-            TaskRendered(attempt.job, attempt.step, attempt.task, attempt.lease, frames, int(event.render_s * 1000))
-        )
+        self._missing.pop(attempt.job, None)
+        render_ms = int(event.render_s * 1000)
+        if frames and self._is_travelling(attempt):
+            self.copies.hand_over(attempt, frames, render_ms)
+            return
+        self.core.record(TaskRendered(attempt.job, attempt.step, attempt.task, attempt.lease, frames, render_ms))
+
+    def _may_be_back(self, job: JobId) -> bool:
+        """Whether to wait for whoever holds the missing files: a machine that restarts must not cost the task a try."""
+        self._missing[job] = self._missing.get(job, 0) + 1
+        if self._missing[job] >= MISSING_TRIES:
+            del self._missing[job]
+            return False
+        self.on_missing(job)
+        return True
+
+    def on_job_changed(self, job: JobId, state: JobState | None) -> None:
+        """A job that is put away is forgotten."""
+        if state is None or state.archived is not None or state.deleted is not None:
+            self._missing.pop(job, None)
+
+    def _is_travelling(self, attempt: Attempt) -> bool:
+        state = get_job(self.core.farm, attempt.job)
+        spec = spec_of(state) if state is not None else None
+        return spec is not None and spec.files is FilesMode.PEERS
+
+    def _let_go(self, attempt: Attempt) -> None:
+        """It gave no result: what it may have put into the store is not kept."""
+        if self._is_travelling(attempt):
+            self.pins.release(attempt.job, result_key(attempt.job, attempt_label(attempt.lease)))
 
     def _failed(self, attempt: Attempt, event: AttemptFailed) -> None:
         self.slots[attempt.slot].last_render_s = UNKNOWN_RENDER_S
         self._end(attempt)
+        self._let_go(attempt)
         if attempt.is_stopping:
             self._give_back(attempt, attempt.is_stopping)
+            return
+        if event.reason is FailReason.FILES_MISSING and self._may_be_back(attempt.job):
+            self._give_back(attempt, str(event.reason))
             return
         if event.reason is FailReason.DISK_FULL:
             self.core.alarm(f"{FULL_ALARM}: {_plain(event.message, 200)}")

@@ -39,6 +39,8 @@ class NodeSettings:
     version: str = ""
     user: str = ""
     """Whose jobs are submitted here when the submission does not say."""
+    transfer_port: int = 0
+    """Where this node serves files to peers; 0 while it serves none."""
 
 
 @dataclass(slots=True)
@@ -226,6 +228,10 @@ class Core:
     def tell(self, kind: str, **fields: object) -> None:
         """Tell the subscribers at the local socket."""
         self.effects.events.append({"type": kind, **fields})
+
+    def tell_client(self, client: int, kind: str, **fields: object) -> None:
+        """Tell one local client, which began something that takes long."""
+        self.effects.private.append((client, {"type": kind, **fields}))
 
     def calm(self, beginning: str) -> None:
         """The cause of the alarms that begin so is gone."""

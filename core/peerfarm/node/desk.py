@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,8 @@ class Desk:
     core: Core
     _waiting: dict[str, Waiting] = field(default_factory=dict)
     _token: int = 0
+    on_late: Callable[[str], None] = lambda _: None
+    """Told the token of a request whose time is up, before it is refused."""
 
     def reply(self, request: LocalRequest, result: dict[str, Any]) -> None:
         """Answer with a result."""
@@ -61,6 +64,16 @@ class Desk:
         waiting = self._waiting.get(token)
         return waiting if waiting is not None and waiting.kind == kind else None
 
+    def extend(self, token: str, limit_s: float) -> None:
+        """Whoever works on the answer got on with it: wait for so long again."""
+        waiting = self._waiting.get(token)
+        if waiting is not None:
+            waiting.until_s = self.core.mono_s + limit_s
+
+    def of_client(self, client: int, kind: str) -> list[str]:
+        """The tokens of a local connection's requests of that kind."""
+        return [t for t, w in self._waiting.items() if w.request.client == client and w.kind == kind]
+
     def take(self, token: str, kind: str) -> Waiting | None:
         """The same, to be answered now."""
         waiting = self.look(token, kind)
@@ -75,4 +88,5 @@ class Desk:
     def tick(self) -> None:
         """Nobody waits for ever."""
         for token in [t for t, w in self._waiting.items() if self.core.mono_s >= w.until_s]:
+            self.on_late(token)
             self.refuse(self._waiting.pop(token).request, RequestRefused("no answer came in time", "try again"))

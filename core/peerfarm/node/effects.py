@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from peerfarm.errors import PeerfarmError
+from peerfarm.model.files import FetchOrder, PackOrder
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.render import PublishOrder, RenderTask
 from peerfarm.state.farm import Farm
@@ -139,12 +140,22 @@ class Effects:
     inspections: list[Inspect] = field(default_factory=list)
     checks: list[CheckPaths] = field(default_factory=list)
     log_reads: list[ReadLog] = field(default_factory=list)
+    fetches: list[FetchOrder] = field(default_factory=list)
+    fetch_stops: list[str] = field(default_factory=list)
+    """Keys of fetches that nobody wants any more."""
+    packs: list[PackOrder] = field(default_factory=list)
+    pack_stops: list[str] = field(default_factory=list)
+    """Requests."""
+    released: list[str] = field(default_factory=list)
+    """Pins that are needed no more."""
     root: str = ""
     """A directory to add to the settings' `roots`."""
     answers: list[Answer] = field(default_factory=list)
     """4. To plug-ins and the command line."""
     events: list[dict[str, Any]] = field(default_factory=list)
     """5. Told to every subscriber."""
+    private: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """(local client, event): told to that one alone, which asked for it by a request."""
     forgotten: list[JobId] = field(default_factory=list)
     """Jobs whose attempts may be removed from disk."""
     is_over: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from peerfarm.model.files import FetchEnded, FetchProgressed, Packed, PackProgressed, StoreTold
 from peerfarm.model.ids import BootId, FarmId, JobId, LogId, NodeId
 from peerfarm.model.render import Discovered, Inspected, PublishResult, RunnerEvent
 from peerfarm.state.logbook import LogKey
@@ -196,6 +197,11 @@ Input = (
     | Published
     | Discovered
     | Inspected
+    | FetchProgressed
+    | FetchEnded
+    | PackProgressed
+    | Packed
+    | StoreTold
     | LogRead
     | PathsChecked
     | RowsRead
@@ -220,3 +226,5 @@ class Remembered:
     """The fact left by a join whose farm has not told its log yet."""
     cut: dict[LogKey, int] = field(default_factory=dict)
     """Where the kept logs begin."""
+    pins: tuple[str, ...] = ()
+    """Keys under which the store keeps blobs from eviction."""

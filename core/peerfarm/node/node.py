@@ -6,21 +6,29 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from peerfarm.errors import PeerProtocolError, RequestRefused
+from peerfarm.model.files import FetchEnded, FetchProgressed, Packed, PackProgressed, StoreTold
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.render import Discovered, Inspected
 from peerfarm.node import inputs as i
+from peerfarm.node.copies import Copies
 from peerfarm.node.core import Core, NodeSettings
 from peerfarm.node.dispatch import Dispatch
 from peerfarm.node.effects import Effects
+from peerfarm.node.fileviews import FileViews
 from peerfarm.node.jobindex import JobIndex
+from peerfarm.node.keeping import Keeping
 from peerfarm.node.outcomes import Outcomes
+from peerfarm.node.pins import Pins
 from peerfarm.node.presence import Presence
 from peerfarm.node.publishing import Publishing
 from peerfarm.node.replication import Replication
 from peerfarm.node.requests import Requests
+from peerfarm.node.scenes import Scenes
 from peerfarm.node.snapshots import Snapshots
+from peerfarm.node.travelling import TravellingJobs
 from peerfarm.node.views import Views
 from peerfarm.node.work import Work
+from peerfarm.policy.liveness import PeerState
 from peerfarm.protocol import messages as m
 from peerfarm.state.farm import Farm, JobState
 from peerfarm.state.reduce import apply_known
@@ -46,15 +54,33 @@ class Node:
         self.replication = Replication(self.core, self.presence)
         self.snapshots = Snapshots(self.core, self.presence, self.replication)
         self.dispatch = Dispatch(self.core, self.presence, self.replication, self.index)
-        self.work = Work(self.core, self.presence, self.dispatch, self.index)
+        self.pins = Pins(self.core)
+        self.scenes = Scenes(self.core, self.presence, self.index, self.pins)
+        self.copies = Copies(self.core, self.presence, self.pins)
+        self.keeping = Keeping(self.core, self.presence, self.pins)
+        self.travelling = TravellingJobs()
+        self.work = Work(self.core, self.presence, self.dispatch, self.index, self.scenes, self.copies)
         self.publishing = Publishing(self.core, self.dispatch)
-        self.views = Views(self.core, self.presence, self.replication, self.dispatch, self.work, self.publishing)
+        self.file_views = FileViews(self.core, self.presence, self.scenes, self.copies)
+        self.views = Views(
+            self.core, self.presence, self.replication, self.dispatch, self.work, self.publishing, self.file_views
+        )
         self.outcomes = Outcomes(self.core, self.views)
-        self.requests = Requests(self.core, self.presence, self.views, described or {})
+        self.requests = Requests(self.core, self.presence, self.views, described or {}, self.pins)
+        self.fetching = self.requests.fetching
+        self.publishing.is_taken = self.fetching.is_under_way
+        self.publishing.is_here = self._is_here
+        self.fetching.is_taken = self.publishing.is_under_way
+        self.fetching.on_ended = self.publishing.on_taken_ended
+        self.presence.fetching = self.scenes.told
         self.index.on_changed += [
             self.dispatch.on_job_changed,
             self.publishing.on_job_changed,
             self.outcomes.on_job_changed,
+            self.scenes.on_job_changed,
+            self.copies.on_job_changed,
+            self.pins.on_job_changed,
+            self.travelling.on_job_changed,
             self._forget_attempts,
         ]
         self.presence.on_gone.append(lambda _node, _state: self.publishing.on_dispatcher_changed())
@@ -74,6 +100,9 @@ class Node:
             m.LeaseAsk: self.dispatch.on_ask,
             m.LeaseWithdrawn: self.dispatch.on_withdrawn,
             m.LeaseRefused: lambda _peer, message: self.work.on_refused(message),
+            m.KeepAsk: self.keeping.on_ask,
+            m.KeepTold: self.copies.on_told,
+            m.KeepMoved: self.copies.on_moved,
             m.LogAsk: self.requests.logs.on_log_ask,
             m.LogTell: self.requests.logs.on_log_tell,
         }
@@ -88,7 +117,12 @@ class Node:
             i.LocalRequest: self._local_request,
             i.ClientGone: self._client_gone,
             i.RunnerSaid: lambda e: self.work.on_runner(e.event),
-            i.Published: lambda e: self.publishing.on_result(e.result),
+            i.Published: self._published,
+            FetchProgressed: self._fetch_progressed,
+            FetchEnded: self._fetch_ended,
+            PackProgressed: self.requests.submitting.packing.on_progressed,
+            Packed: self.requests.submitting.packing.on_packed,
+            StoreTold: self.file_views.on_store_told,
             Discovered: self._discovered,
             Inspected: self.requests.submitting.on_inspected,
             i.PathsChecked: self.requests.submitting.on_paths_checked,
@@ -123,6 +157,7 @@ class Node:
         if remembered.joining and self.core.farm.created is None:
             self.presence.remember_sponsors(remembered.joining)
         self.presence.start(remembered.addresses)
+        self.pins.start(remembered.pins)
         self.core.refresh(self.core.farm)
         self.replication.need_all_comparisons()
         self.index.freshen()
@@ -140,7 +175,9 @@ class Node:
         try:
             self.work.settle()
             self.index.freshen()
+            self.scenes.settle()
             self.publishing.settle()
+            self.fetching.settle()
             self.outcomes.tick()
             if self.index.is_stale:
                 self.work.settle()
@@ -177,7 +214,10 @@ class Node:
             for ask in self.dispatch.tick():
                 self.work.own_ask_refused(ask)
             self.work.tick()
+            self.scenes.tick()
+            self.copies.tick()
             self.publishing.tick()
+            self.pins.tick()
             self.snapshots.tick()
         except RequestRefused as error:
             self.core.alarm(str(error))
@@ -185,7 +225,35 @@ class Node:
         if self.core.is_stopping and not self._is_stop_begun:
             self._stop()
 
+    @property
+    def are_files_travelling(self) -> bool:
+        """Whether this node fetches, or may soon be asked to, so that it keeps transfer links to its peers."""
+        parts = (self.scenes, self.copies, self.keeping, self.fetching)
+        return bool(self.travelling) or any(part.is_busy for part in parts)
+
+    def _is_here(self, node: NodeId) -> bool:
+        peer = self.presence.peers.get(node)
+        return node == self.core.node or (peer is not None and peer.state is PeerState.LIVE)
+
     # Inputs
+
+    def _published(self, event: i.Published) -> None:
+        if not self.fetching.on_result(event.result):
+            self.publishing.on_result(event.result)
+
+    def _fetch_progressed(self, event: FetchProgressed) -> None:
+        kind, _, rest = event.key.partition("/")
+        if kind == "scene":
+            self.scenes.on_progressed(JobId(rest), event)
+        elif kind == "keep":
+            self.keeping.on_progressed(event)
+
+    def _fetch_ended(self, event: FetchEnded) -> None:
+        kind, _, rest = event.key.partition("/")
+        if kind == "scene":
+            self.scenes.on_ended(JobId(rest), event)
+        elif kind == "keep":
+            self.keeping.on_ended(event)
 
     def _link_up(self, event: i.LinkUp) -> None:
         self.replication.link_up(event.node)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from peerfarm.model.ids import ActionId, FarmId, NodeId, node_id_of
+from peerfarm.model.ids import ActionId, FarmId, JobId, NodeId, node_id_of
 from peerfarm.model.job import JOB_VERSION
 from peerfarm.model.worker import AppTold, WorkerView
 from peerfarm.node.core import Core
@@ -65,6 +65,8 @@ class Presence:
         self.peers: dict[NodeId, Peer] = {}
         self.apps: tuple[AppTold, ...] = ()
         self.load_percent = 0
+        self.fetching: Callable[[], tuple[tuple[JobId, int], ...]] = tuple
+        """(job, thousandths) of the files that this node fetches."""
         self._next_beat_s = 0.0
         self._next_death_s = math.inf
         self._beats = 0
@@ -296,6 +298,7 @@ class Presence:
                 REDUCER_VERSION,
                 self.load_percent,
                 self._running(),
+                self.fetching(),
             )
         )
         linked = [peer.node for peer in self.peers.values() if peer.has_link]
@@ -336,6 +339,7 @@ class Presence:
             mine.memory_mb,
             mine.cores,
             mine.addresses[:MAX_TOLD_ADDRESSES],
+            mine.transfer_port,
         )
 
     def _judge(self, peer: Peer) -> None:
@@ -373,10 +377,8 @@ class Presence:
 
     def worker(self, node: NodeId) -> WorkerView | None:
         """A node as a worker; None when nothing is known of it."""
-        about = self.own_about() if node == self._core.node else None
-        if about is None:
-            peer = self.peers.get(node)
-            about = peer.about if peer is not None else None
+        peer = self.peers.get(node)
+        about = self.own_about() if node == self._core.node else peer.about if peer is not None else None
         if about is None:
             return None
         return WorkerView(

@@ -9,11 +9,13 @@ from peerfarm.errors import RequestRefused
 from peerfarm.model.ids import NodeId
 from peerfarm.node.core import Core
 from peerfarm.node.desk import Desk
+from peerfarm.node.fetching import Fetching
 from peerfarm.node.inputs import LocalRequest
 from peerfarm.node.jobcontrol import JobControl
 from peerfarm.node.joblogs import JobLogs
 from peerfarm.node.membership import Membership
 from peerfarm.node.params import need, optional
+from peerfarm.node.pins import Pins
 from peerfarm.node.presence import Presence
 from peerfarm.node.submitting import Submitting
 from peerfarm.node.views import Views
@@ -24,7 +26,7 @@ from peerfarm.state.selectors import job_status, spec_of
 class Requests:
     """Answers local requests, at once or when what they need has arrived."""
 
-    def __init__(self, core: Core, presence: Presence, views: Views, settings: Mapping[str, Any]) -> None:
+    def __init__(self, core: Core, presence: Presence, views: Views, settings: Mapping[str, Any], pins: Pins) -> None:
         self._core = core
         self._presence = presence
         self._views = views
@@ -33,7 +35,8 @@ class Requests:
         self.desk = Desk(core)
         self.membership = Membership(core, presence, self.desk.reply, self.desk.refuse)
         self.control = JobControl(core, views)
-        self.submitting = Submitting(core, presence, self.desk)
+        self.submitting = Submitting(core, presence, self.desk, pins)
+        self.fetching = Fetching(core, self.control.found)
         self.logs = JobLogs(core, presence, self.desk, self.control.found)
         self.traffic: Callable[[], Mapping[str, int]] = dict
         """What passed over the mesh since the start; the daemon knows."""
@@ -46,6 +49,9 @@ class Requests:
             "status": self._status,
             "nodes": lambda _: {"nodes": views.nodes()},
             "submit": self.submitting.submit,
+            "cancel_submit": self.submitting.packing.cancel,
+            "fetch": self.fetching.fetch,
+            "cancel_fetch": self.fetching.cancel,
             "inspect": self.submitting.inspect,
             "jobs": self.control.jobs,
             "job": self.control.job,
@@ -85,6 +91,8 @@ class Requests:
     def client_gone(self, client: int) -> None:
         """A local connection closed."""
         self.listeners.discard(client)
+        self.submitting.packing.client_gone(client)
+        self.fetching.client_gone(client)
         self.desk.client_gone(client)
 
     def tick(self) -> None:
@@ -126,6 +134,7 @@ class Requests:
             "disk": core.disk_error or "ok",
             "members": len(self._presence.peers) + (1 if core.farm.created is not None else 0),
             "live": len([peer for peer in alive if peer.has_greeted]) + (1 if core.farm.created is not None else 0),
+            "store": self._views.files.store_row(),
             "traffic": dict(self.traffic()),
             "counters": {name: getattr(core.counters, name) for name in core.counters.__slots__},
         }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgpack
@@ -10,7 +11,7 @@ import msgpack
 from peerfarm.apps.registry import app_named
 from peerfarm.errors import InvalidJob, RequestRefused
 from peerfarm.model.frames import count_frames, task_count
-from peerfarm.model.job import JobSpec
+from peerfarm.model.job import FilesMode, JobSpec, Step
 from peerfarm.model.jobfile import job_from_mapping, parse_job
 from peerfarm.model.render import Inspected
 from peerfarm.model.speccodec import decode_spec, encode_spec
@@ -19,7 +20,9 @@ from peerfarm.node.desk import Desk
 from peerfarm.node.effects import CheckPaths, Inspect
 from peerfarm.node.fitness import unfit_reason
 from peerfarm.node.inputs import LocalRequest, PathsChecked
+from peerfarm.node.packing import Packing
 from peerfarm.node.params import need, optional
+from peerfarm.node.pins import Pins
 from peerfarm.node.presence import Presence
 from peerfarm.state.actions import JobSubmitted, unpack
 
@@ -33,6 +36,11 @@ class Submitting:
     core: Core
     presence: Presence
     desk: Desk
+    pins: Pins
+    packing: Packing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.packing = Packing(self.core, self.desk, self.pins, self._record_packed)
 
     def submit(self, request: LocalRequest) -> None:
         """`submit`: answered once the job is on disk."""
@@ -59,6 +67,9 @@ class Submitting:
             spec = parse_job(text, user=user, submitted_ms=core.wall_ms(), source=source)
         else:
             spec = job_from_mapping(need(request, "job", dict), user=user, submitted_ms=core.wall_ms())
+        if spec.files is FilesMode.PEERS:
+            self.packing.begin(request, checked_params(spec))
+            return
         packed, inputs, outputs = checked_spec(spec)
         if not inputs and not outputs:
             self.desk.reply(request, self._record_job(request, packed))
@@ -93,6 +104,12 @@ class Submitting:
             "warnings": self._warnings(spec),
         }
 
+    def _record_packed(self, request: LocalRequest, spec: JobSpec, warnings: tuple[str, ...]) -> dict[str, Any]:
+        if not self.core.is_member:
+            raise RequestRefused("the farm no longer counts this node as a member", "submit on another machine")
+        told = self._record_job(request, checked_spec(spec)[0])
+        return {**told, "warnings": [*warnings, *told["warnings"]]}
+
     def _warnings(self, spec: JobSpec) -> list[str]:
         if self.core.settings.is_rendering and not self.presence.apps:
             return []  # this start has not found its applications yet: nothing is known
@@ -124,24 +141,32 @@ class Submitting:
             self.desk.reply(waiting.request, dict(inspected.facts))
 
 
+def checked_params(spec: JobSpec) -> JobSpec:
+    """The specification with every step's parameters checked and complete.
+
+    Raises:
+        InvalidJob: A parameter is wrong; the message names it.
+    """
+    steps = tuple(replace(step, params=_params_of(step)) for step in spec.steps)
+    return replace(spec, steps=steps)
+
+
+def _params_of(step: Step) -> Mapping[str, Any]:
+    try:
+        return app_named(step.app).check_params(step.params)
+    except InvalidJob as error:
+        raise InvalidJob(f"step {step.name}: {error}", error.hint) from None
+
+
 def checked_spec(spec: JobSpec) -> tuple[bytes, tuple[str, ...], tuple[str, ...]]:
     """The packed specification with every step's parameters checked and complete, its inputs and its outputs.
 
     Raises:
         InvalidJob: A parameter is wrong; the message names it.
     """
+    spec = checked_params(spec)
     encoded = encode_spec(spec)
-    inputs: list[str] = []
-    outputs: list[str] = []
-    for number, step in enumerate(spec.steps):
-        app = app_named(step.app)
-        try:
-            params = app.check_params(step.params)
-        except InvalidJob as error:
-            raise InvalidJob(f"step {step.name}: {error}", error.hint) from None
-        encoded["steps"][number]["params"] = params
-        inputs.extend(app.paths(params))
-        if step.output_dir:
-            outputs.append(step.output_dir)
     decode_spec(encoded)
+    inputs = [path for step in spec.steps for path in app_named(step.app).paths(step.params)]
+    outputs = [step.output_dir for step in spec.steps if step.output_dir]
     return msgpack.packb(encoded), tuple(dict.fromkeys(inputs)), tuple(dict.fromkeys(outputs))

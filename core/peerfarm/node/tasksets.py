@@ -42,6 +42,10 @@ class TaskSet:
         """Take everything out."""
         self._bits.clear()
 
+    def __contains__(self, job: object) -> bool:
+        """Whether the set has tasks of that job."""
+        return job in self._bits
+
     def __iter__(self) -> Iterator[JobId]:
         """The jobs with tasks in the set."""
         return iter(self._bits)

@@ -10,6 +10,7 @@ from peerfarm.model.ids import ActionId, JobId, NodeId, attempt_label
 from peerfarm.model.job import JobSpec
 from peerfarm.node.core import Core
 from peerfarm.node.dispatch import Dispatch
+from peerfarm.node.fileviews import FileViews
 from peerfarm.node.fitness import unfit_reason
 from peerfarm.node.presence import Presence
 from peerfarm.node.publishing import Publishing
@@ -48,6 +49,7 @@ class Views:
         dispatch: Dispatch,
         work: Work,
         publishing: Publishing,
+        files: FileViews,
     ) -> None:
         self._core = core
         self._presence = presence
@@ -55,6 +57,7 @@ class Views:
         self._dispatch = dispatch
         self._work = work
         self._publishing = publishing
+        self.files = files
 
     # Nodes
 
@@ -81,6 +84,7 @@ class Views:
             "address": " ".join((about.addresses if about else ()) or (peer.addresses if peer is not None else ())),
             "state_hash": core.hash.of(core.farm) if peer is None else (beat.state_hash if beat else ""),
             "vector_hash": core.book.digest().hex() if peer is None else (beat.digest.hex() if beat else ""),
+            "fetching": self.files.fetching(node),
             "tasks": [row for lease, thousandths, _ in running if (row := self._running_row(lease, thousandths))],
         }
 
@@ -153,6 +157,7 @@ class Views:
             "dispatcher": self._presence.name_of(dispatcher) if dispatcher is not None else None,
             "submitter": self._presence.name_of(submitter),
             **self._held(state),
+            "files": str(spec.files),
             "output": next((step.output_dir for step in reversed(spec.steps) if step.output_dir), ""),
             "submitted_ms": spec.submitted_ms,
             "eta_s": self._eta_s(state, tasks),
@@ -169,7 +174,8 @@ class Views:
     def _thousandths(self, lease: ActionId, worker: NodeId) -> int:
         if worker == self._core.node:
             attempt = self._work.attempts.get(attempt_label(lease))
-            return attempt.thousandths if attempt is not None else 0
+            waiting = self.files.copies.thousandths(attempt_label(lease))
+            return attempt.thousandths if attempt is not None else waiting or 0
         peer = self._presence.peers.get(worker)
         known = peer.progress_s.get(lease) if peer is not None else None
         return known[0] if known is not None else 0
@@ -222,6 +228,8 @@ class Views:
         published = self._publishing.errors.get(job)
         if published:
             return published
+        if waiting := self.files.waiting(state, spec):
+            return waiting
         for step in state.steps.values():
             for task in tasks_in(step.troubled & ~step.done):
                 for attempt in reversed(get_record(step, task)):
@@ -270,10 +278,11 @@ class Views:
                     "app": step.app,
                     "depends_on": [spec.steps[dependency.step].name for dependency in step.depends_on],
                     "task_count": task_count(step),
+                    "missing": self.files.missing(state, spec, number),
                     "tasks": [self._task_row(spec, known, bits, number, task) for task in shown],
                 }
             )
-        return {**summary, "steps": steps}
+        return {**summary, "file_transfer": self.files.job(job, spec), "steps": steps}
 
     def _task_row(self, spec: JobSpec, step: StepState, bits: StepBits, number: int, task: int) -> dict[str, Any]:
         status = next(name for name, tasks in zip(StepBits._fields, bits, strict=True) if tasks >> task & 1)

@@ -8,16 +8,18 @@ from peerfarm.model.ids import ActionId, JobId, NodeId, attempt_label
 from peerfarm.model.render import RunnerEvent
 from peerfarm.node.asking import Asking
 from peerfarm.node.attempts import Attempts
+from peerfarm.node.copies import Copies
 from peerfarm.node.core import Core
 from peerfarm.node.dispatch import Ask, Dispatch
 from peerfarm.node.jobindex import JobIndex
 from peerfarm.node.presence import Presence
+from peerfarm.node.scenes import Scenes
 from peerfarm.node.slots import Attempt, Slot
 from peerfarm.policy.liveness import PeerState
-from peerfarm.protocol.messages import LeaseRefused, RunningAttempt
+from peerfarm.protocol.messages import MAX_RUNNING, LeaseRefused, RunningAttempt
 from peerfarm.state.actions import Action, MemberRemoved, TaskLeased
 from peerfarm.state.farm import EMPTY_STEP, Farm, get_job, get_record
-from peerfarm.state.selectors import is_open
+from peerfarm.state.selectors import is_open, spec_of
 
 MAX_ROUNDS = 64
 """In one turn; what an ask or an end leads to beyond that waits for the next."""
@@ -26,13 +28,26 @@ MAX_ROUNDS = 64
 class Work:
     """This node as a worker."""
 
-    def __init__(self, core: Core, presence: Presence, dispatch: Dispatch, index: JobIndex) -> None:
+    def __init__(
+        self,
+        core: Core,
+        presence: Presence,
+        dispatch: Dispatch,
+        index: JobIndex,
+        scenes: Scenes,
+        copies: Copies,
+    ) -> None:
         self._core = core
         self._dispatch = dispatch
         self._index = index
         self.slots = [Slot(number) for number in range(core.settings.slots if core.settings.is_rendering else 0)]
-        self._asking = Asking(core, presence, dispatch, index, self.slots)
-        self._attempts = Attempts(core, self.slots, self._asking.wake)
+        self._copies = copies
+        self._scenes = scenes
+        self._asking = Asking(core, presence, dispatch, index, self.slots, scenes, copies)
+        self._attempts = Attempts(core, self.slots, self._asking.wake, copies, copies.pins, self._asking.files_missing)
+        index.on_changed.append(self._attempts.on_job_changed)
+        scenes.on_ready = self._asking.scene_ready
+        copies.on_free = self._asking.wake
         self._own_leases: list[tuple[ActionId, TaskLeased]] = []
         self._touched: dict[JobId, None] = {}
         self._is_removed = False
@@ -49,8 +64,9 @@ class Work:
         return self._attempts.held
 
     def running(self) -> tuple[RunningAttempt, ...]:
-        """For the heartbeat: every attempt held, also those leased ahead."""
-        return tuple((a.lease, a.thousandths, a.frame) for a in self.attempts.values())
+        """For the heartbeat: every attempt held, also those leased ahead, and those that wait for a second copy."""
+        held = ((a.lease, a.thousandths, a.frame) for a in self.attempts.values())
+        return (*held, *self._copies.running())[:MAX_RUNNING]
 
     def wake(self) -> None:
         """Something changed that may give idle slots work."""
@@ -74,6 +90,7 @@ class Work:
     def _on_replaced(self) -> None:
         self._is_replaced = True
         self._touched.update((attempt.job, None) for attempt in self.attempts.values())
+        self._touched.update(dict.fromkeys(self._copies.jobs()))
         self.wake()
 
     def _on_gone(self, node: NodeId, _state: PeerState) -> None:
@@ -99,6 +116,7 @@ class Work:
     def stop_all(self, reason: str) -> None:
         """End every attempt: the node stops."""
         self._attempts.stop_all(reason)
+        self._copies.drop_all(reason)
 
     def tick(self) -> None:
         """Look after what takes too long."""
@@ -124,8 +142,10 @@ class Work:
             for lease, body in leases:
                 self._take_lease(lease, body)
             touched, self._touched = self._touched, {}
-            if touched and self.attempts:
+            if touched:
                 self._attempts.stop_pointless(touched)
+                self._copies.drop_pointless(touched, self._attempts.pointless)
+            self._copies.settle()
             if self._asking.is_stale:
                 self._asking.seek()
             if not (self._own_leases or self._touched or self._asking.is_stale):
@@ -135,9 +155,12 @@ class Work:
         """At start or in a snapshot: leases of a former start of this node are still open; they are given back."""
         for leases in self._dispatch.open.values():
             for entry in leases.values():
-                if entry.worker == self._core.node and attempt_label(entry.lease) not in self.attempts:
+                if entry.worker == self._core.node and not self._is_held(attempt_label(entry.lease)):
                     body = TaskLeased(entry.job, entry.step, entry.task, entry.generation, entry.number, *entry[6:])
                     self._own_leases.append((entry.lease, body))
+
+    def _is_held(self, attempt: str) -> bool:
+        return attempt in self.attempts or self._copies.holds(attempt)
 
     def _take_lease(self, lease: ActionId, body: TaskLeased) -> None:
         is_of_this_start = body.boot == self._core.identity.boot
@@ -146,10 +169,16 @@ class Work:
             self._asking.withdraw(body.request)
         if not self._is_open(lease, body):
             return
-        if slot is None or self._core.is_stopping:
+        if slot is None or self._core.is_stopping or not self._has_files(body.job):
             self._attempts.give_back(lease, body.job, body.step, body.task, "not-awaited")
             return
         self._attempts.take(lease, body, slot)
+
+    def _has_files(self, job: JobId) -> bool:
+        """Whether the job's files are still here: it may have been over, and begun anew, since it was asked for."""
+        state = get_job(self._core.farm, job)
+        spec = spec_of(state) if state is not None else None
+        return spec is None or self._scenes.is_ready(job, spec)
 
     def _is_open(self, lease: ActionId, body: TaskLeased) -> bool:
         state = get_job(self._core.farm, body.job)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from peerfarm.model.frames import task_count, task_frames, task_of_frame
 from peerfarm.model.ids import attempt_label
-from peerfarm.model.job import Dependency, DependencyKind, JobSpec
-from peerfarm.model.render import StepInput
+from peerfarm.model.job import Dependency, DependencyKind, FilesMode, JobSpec
+from peerfarm.model.render import FrameFile, StepInput
 from peerfarm.state.farm import EMPTY_STEP, JobState
-from peerfarm.state.selectors import canonical
+from peerfarm.state.selectors import canonical, submitter_of
 
 
 def inputs_of(state: JobState, spec: JobSpec, number: int, task: int) -> tuple[StepInput, ...]:
     """The attempts whose frames this task may read, ordered by step and task; only what it depends on."""
     inputs = []
+    is_fetched = spec.files is FilesMode.PEERS
+    submitter = submitter_of(state)
     for dependency in spec.steps[number].depends_on:
         other = spec.steps[dependency.step]
         if not other.output_dir:
@@ -21,8 +23,11 @@ def inputs_of(state: JobState, spec: JobSpec, number: int, task: int) -> tuple[S
         for needed in _needed(spec, number, task, dependency):
             attempt = canonical(step, needed)
             if attempt is not None:
-                names = tuple(frame[0] for frame in attempt[2][1])
-                inputs.append(StepInput(other.name, other.output_dir, attempt_label(attempt[0]), names))
+                frames = tuple(FrameFile(*frame) for frame in attempt[2][1])
+                names = tuple(frame.name for frame in frames)
+                place = (other.name, other.output_dir, attempt_label(attempt[0]), names)
+                holders = tuple(node for node in (attempt[1][2], submitter) if node is not None)
+                inputs.append(StepInput(*place, frames, holders) if is_fetched else StepInput(*place))
     return tuple(inputs)
 
 

@@ -84,6 +84,10 @@ class JobQueue:
         """Per step a bit map of ready tasks, also of a job that is set aside; empty when there are none."""
         return self._ready.get(job, ())
 
+    def rank_of(self, job: JobId) -> Rank | None:
+        """Where the job stands among those with ready tasks, also when it is set aside; None when it has none."""
+        return self._ranks.get(job)
+
 
 def _rank_of(job: JobId, state: JobState | None) -> tuple[Rank | None, tuple[int, ...]]:
     if state is None or state.submitted is None or state.archived or state.deleted:

@@ -8,9 +8,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
+
+sys.path.append(str(Path(__file__).parent))  # Blender does not look for modules beside a program
+
+if TYPE_CHECKING:
+    from peerfarm.renderers.blender_collect import collect
+else:
+    from blender_collect import collect
 
 MOVIES = ("AVI_JPEG", "AVI_RAW", "FFMPEG")
 MOST_MISSING = 100
@@ -38,22 +45,6 @@ def tell(event: str, **values: Any) -> None:
     sys.stdout.flush()
 
 
-def missing_files() -> list[str]:
-    """Libraries, images, sounds and the like that the scene names and this machine does not see."""
-    paths = bpy.utils.blend_paths(absolute=True, packed=False, local=False)
-    wanted = {path for path in paths if path and "<UDIM>" not in path and "<UVTILE>" not in path}
-    caches = unbaked_ocean_caches()
-    return sorted(path for path in wanted if not Path(path).exists() and Path(path).resolve() not in caches)[
-        :MOST_MISSING
-    ]
-
-
-def unbaked_ocean_caches() -> set[Path]:
-    """Directories that ocean modifiers would bake into; without a bake nobody reads them."""
-    oceans = (m for thing in bpy.data.objects for m in thing.modifiers if m.type == "OCEAN" and not m.is_cached)
-    return {Path(bpy.path.abspath(modifier.filepath)).resolve() for modifier in oceans}
-
-
 def describe(scene: Any) -> dict[str, Any]:
     """The scene's own settings of what to render."""
     render = scene.render
@@ -78,7 +69,7 @@ def describe(scene: Any) -> dict[str, Any]:
         "cameras": sorted(thing.name for thing in scene.objects if thing.type == "CAMERA"),
         "view_layers": [layer.name for layer in scene.view_layers if layer.use],
         "uses_denoiser": bool(render.engine == "CYCLES" and scene.cycles.use_denoising),
-        "missing_files": missing_files(),
+        "missing_files": sorted(collect().missing)[:MOST_MISSING],
     }
 
 

@@ -7,19 +7,27 @@ renders by operator: the operator raises where `-f` prints an error and ends wit
 
 from __future__ import annotations
 
-import gzip
 import json
-import re
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
+
+sys.path.append(str(Path(__file__).parent))  # Blender does not look for modules beside a program
+
+if TYPE_CHECKING:
+    from peerfarm.renderers import blender_remap
+    from peerfarm.renderers.blender_files import header_version
+else:
+    import blender_remap
+    from blender_files import header_version
 
 FAILED = 9
 """Exit code after an error that was told in a line of ours."""
 STATS_EVERY_S = 0.25
+MOST_WARNINGS = 50
 SAMPLES = {"CYCLES": ("cycles", "samples"), "BLENDER_EEVEE": ("eevee", "taa_render_samples")}
 
 
@@ -37,20 +45,6 @@ def tell(event: str, **values: Any) -> None:
     sys.stdout.flush()
 
 
-def header_version(scene: str) -> tuple[int, int] | None:
-    """The Blender that saved the file, as its header says; None when it is compressed by zstd or no .blend at all."""
-    with Path(scene).open("rb") as file:
-        header = file.read(17)
-    if header.startswith(b"\x1f\x8b"):
-        with gzip.open(scene, "rb") as file:
-            header = file.read(17)
-    found = re.match(rb"BLENDER(?:[-_][vV](\d)(\d\d)|\d\d-\d\dv(\d\d)(\d\d))", header)
-    if not found:
-        return None
-    major, minor = (int(part) for part in found.groups() if part is not None)
-    return major, minor
-
-
 def check_version(saved: tuple[int, int] | None, order: dict[str, Any]) -> None:
     """Refuse a scene that another version of Blender saved, unless the order allows it."""
     running = tuple(bpy.app.version[:2])
@@ -63,28 +57,13 @@ def check_version(saved: tuple[int, int] | None, order: dict[str, Any]) -> None:
 
 
 def open_scene(order: dict[str, Any]) -> None:
-    """Load the scene file without running the scripts in it."""
+    """Load the scene file without running the scripts in it, its paths as they are on this machine."""
     if not Path(order["scene"]).is_file():
         raise CannotRender(f"this machine sees no scene file {order['scene']}")
     check_version(header_version(order["scene"]), order)
-    bpy.ops.wm.open_mainfile(filepath=order["scene"], load_ui=False, use_scripts=False)
+    for warning in blender_remap.open_scene(order["scene"], order["paths"])[:MOST_WARNINGS]:
+        tell("warning", message=warning)
     check_version((bpy.data.version[0], bpy.data.version[1]), order)
-
-
-def missing_files() -> list[str]:
-    """The libraries and still images in use whose files this machine does not see."""
-    missing = [
-        path
-        for library in bpy.data.libraries
-        if not library.packed_file and not Path(path := bpy.path.abspath(library.filepath)).exists()
-    ]
-    for image in bpy.data.images:
-        in_use = image.users - image.use_fake_user > 0
-        if image.source == "FILE" and image.filepath and in_use and not image.packed_file:
-            path = bpy.path.abspath(image.filepath, library=image.library)
-            if not Path(path).exists():
-                missing.append(path)
-    return missing
 
 
 def named(kind: str, name: str, known: Any) -> Any:
@@ -186,7 +165,7 @@ def render_frame(scene: Any, order: dict[str, Any], frame: int, path: str) -> No
 def run(order: dict[str, Any]) -> None:
     """Carry the whole order out."""
     open_scene(order)
-    missing = [] if order["allow_missing"] else missing_files()
+    missing = [] if order["allow_missing"] else blender_remap.missing_files()
     if missing:
         raise CannotRender(
             f"{len(missing)} file(s) that the scene uses are not on this machine, first {missing[0]}: "

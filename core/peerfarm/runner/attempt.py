@@ -6,11 +6,15 @@ import json
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from peerfarm.apps.base import App, Command, Places
+from peerfarm.model.job import FilesMode
+from peerfarm.model.pathmap import PathMap
 from peerfarm.model.render import (
     AttemptFailed,
+    AttemptProgressed,
     AttemptRendered,
     AttemptStarted,
     AttemptStopped,
@@ -21,12 +25,15 @@ from peerfarm.model.render import (
 )
 from peerfarm.runner import header
 from peerfarm.runner.attemptlog import AttemptLog
+from peerfarm.runner.brought import check_out, keep_frames, lay_out_inputs, mapped_params, prepare_frames
 from peerfarm.runner.failures import AttemptError, Stopped, explain
+from peerfarm.runner.files import Errand, FilesStopped
 from peerfarm.runner.frames import FramesPlace, free_bytes, prepare, verify
 from peerfarm.runner.header import Ending
 from peerfarm.runner.inputs import lay_out
 from peerfarm.runner.paths import check_path, is_label, name_fault
 from peerfarm.runner.process import Process
+from peerfarm.runner.sharedpaths import paths_here, task_here
 from peerfarm.runner.watch import Order, Watch
 from peerfarm.runner.workplace import FRAMES_NOTE, LOG_NAME, Workplace, make_empty
 
@@ -130,7 +137,10 @@ class Attempt:
 
     def _prepare(self) -> Command:
         """Check what the task may touch, make its directories, and let the app build the command."""
-        task, roots = self._task, self._place.settings.roots
+        if self._task.files is FilesMode.PEERS:
+            return self._prepare_brought()
+        paths = paths_here(self._place.settings)
+        task, roots = task_here(self._task, self._app, paths), self._place.settings.roots
         for path in self._app.paths(task.params):
             check_path(path, roots, task.worker_name)
         scene = task.params.get("scene")
@@ -142,9 +152,31 @@ class Attempt:
             self._directory.mkdir(mode=0o700, exist_ok=True)
             note = {"job": task.job, "frames": str(self._frames.path)}
             (self._directory / FRAMES_NOTE).write_text(json.dumps(note), "utf-8")
-        frames = str(self._frames.path) if self._frames else ""
         inputs = lay_out(task, self._work, roots) if task.inputs else ""
-        command = self._app.build(self._capability, task, Places(str(self._work), frames, inputs))
+        return self._build(task, inputs, paths)
+
+    def _prepare_brought(self) -> Command:
+        """Bring the job's files, and what earlier steps rendered, below this node's own folders."""
+        task, files = self._task, self._place.files
+        if files is None:
+            raise AttemptError(FailReason.INTERNAL, "this node has no store for files of jobs")
+        errand = Errand(lambda: self._order.is_given, self._say)
+        try:
+            paths = check_out(task, self._work, files, errand)
+            params = mapped_params(self._app, task.params, paths, task.worker_name)
+            inputs = lay_out_inputs(task, self._work, files, errand)
+        except FilesStopped:
+            raise Stopped from None
+        if task.output_pattern:
+            self._frames = prepare_frames(self._directory)
+        return self._build(replace(task, params=params), inputs, paths)
+
+    def _say(self, words: str) -> None:
+        self._place.post(AttemptProgressed(self._task.attempt, 0.0, None, words))
+
+    def _build(self, task: RenderTask, inputs: str, paths: PathMap) -> Command:
+        frames = str(self._frames.path) if self._frames else ""
+        command = self._app.build(self._capability, task, Places(str(self._work), frames, inputs, paths))
         for name, text in command.files.items():
             if fault := name_fault(name):
                 raise AttemptError(FailReason.INTERNAL, f"the app {task.app} wants a file {name!r}, which {fault}")
@@ -193,7 +225,10 @@ class Attempt:
             return ()
         if self._frames is None:
             raise AttemptError(FailReason.INTERNAL, f"the app {self._task.app} expects frames, but has no output")
-        return verify(self._frames, expected, dimensions)
+        frames = verify(self._frames, expected, dimensions)
+        if self._task.files is FilesMode.PEERS and self._place.files is not None:
+            return keep_frames(self._task, self._frames, frames, self._place.files)
+        return frames
 
     def _put_away(self, ending: Ending) -> None:
         """Close the log, and leave nothing behind but verified frames.
@@ -202,7 +237,8 @@ class Attempt:
             OSError: The disk refuses the line that says that the process ended.
         """
         label = self._task.attempt
-        if self._frames is not None and not isinstance(ending, AttemptRendered):
+        is_kept = isinstance(ending, AttemptRendered) and self._task.files is FilesMode.SHARED
+        if self._frames is not None and not is_kept:
             shutil.rmtree(self._frames.path, ignore_errors=True)
         if self._has_started:
             make_empty(self._work)

@@ -120,7 +120,7 @@ def inspect(request: str, app: str, path: str, found: tuple[Capability, ...], pl
         return Inspected(request, None, explain(error)[1])
 
 
-def _first_bytes(path: str) -> bytes:
+def first_bytes(path: str) -> bytes:
     """The beginning of a scene; a pipe's writer is never waited for."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
@@ -136,7 +136,7 @@ def _inspect(app: str, path: str, found: tuple[Capability, ...], place: Workplac
         raise RequestRefused(f"the app {app} has no scenes to look into", "Name the frames in the job.")
     if fault := spelling_fault(path, (path,)):
         raise RequestRefused(f"the path {path!r} {fault}", "Give the scene's full path.")
-    version = blend_version(_first_bytes(path)) or ""
+    version = blend_version(first_bytes(path)) or ""
     blenders = [capability for capability in found if capability.app == app]
     fitting = [blender for blender in blenders if (blender.version + ".").startswith(version + ".")]
     if not blenders:

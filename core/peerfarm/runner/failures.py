@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 
-from peerfarm.errors import AppNotFound, AppTimedOut, OutputMissing, PeerfarmError, RenderError
+from peerfarm.errors import AppNotFound, AppTimedOut, DiskFull, OutputMissing, PeerfarmError, RenderError
 from peerfarm.model.render import FailReason
+from peerfarm.runner.files import FilesLacking
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -13,6 +14,8 @@ _REASONS: tuple[tuple[type[PeerfarmError], FailReason], ...] = (
     (AppNotFound, FailReason.APP_NOT_FOUND),
     (AppTimedOut, FailReason.TIMED_OUT),
     (OutputMissing, FailReason.OUTPUT_MISSING),
+    (FilesLacking, FailReason.FILES_MISSING),
+    (DiskFull, FailReason.DISK_FULL),
 )
 
 

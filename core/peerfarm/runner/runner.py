@@ -12,6 +12,9 @@ from pathlib import Path
 
 from peerfarm.apps.base import App
 from peerfarm.config import Settings
+from peerfarm.model.collected import Collected
+from peerfarm.model.files import StepFiles
+from peerfarm.model.job import FilesMode
 from peerfarm.model.render import (
     AttemptFailed,
     Capability,
@@ -27,14 +30,18 @@ from peerfarm.node.inputs import PathsChecked
 from peerfarm.runner import discovery, leftovers
 from peerfarm.runner.attempt import Attempt
 from peerfarm.runner.attemptlog import LogPart, read_part
+from peerfarm.runner.collecting import collect
+from peerfarm.runner.deliver import deliver
 from peerfarm.runner.environment import cleaned, dropped
 from peerfarm.runner.errands import Errands
 from peerfarm.runner.failures import explain
+from peerfarm.runner.files import Files
 from peerfarm.runner.paths import is_label
 from peerfarm.runner.pool import Call, FilePool
 from peerfarm.runner.process import adopt_orphans
 from peerfarm.runner.publish import publish
 from peerfarm.runner.quietlogs import QuietLogs
+from peerfarm.runner.sharedpaths import path_here, paths_here
 from peerfarm.runner.starts import Starts
 from peerfarm.runner.submission import check_submission
 from peerfarm.runner.workplace import LOG_NAME, Workplace, make_empty
@@ -65,7 +72,12 @@ class ProcessRunner:
     """
 
     def __init__(
-        self, data: Path, settings: Settings, apps: Mapping[str, App], post: Callable[[RunnerNews], None]
+        self,
+        data: Path,
+        settings: Settings,
+        apps: Mapping[str, App],
+        post: Callable[[RunnerNews], None],
+        files: Files | None = None,
     ) -> None:
         """Open the node's attempts.
 
@@ -73,6 +85,7 @@ class ProcessRunner:
             data: The node's own directory; `attempts` and `work` are made in it.
             apps: Name -> app, all that tasks may ask for.
             post: Called from any thread.
+            files: The node's store and its peers', for jobs whose files travel between nodes.
 
         Raises:
             OSError: The directory cannot be written.
@@ -89,6 +102,7 @@ class ProcessRunner:
             starts=Starts(attempts),
             quiet_logs=QuietLogs(attempts),
             post=post,
+            files=files,
         )
         self._capabilities: tuple[Capability, ...] = ()
         self._lock = threading.Lock()
@@ -140,6 +154,10 @@ class ProcessRunner:
                 lambda why: self._post(Inspected(request, None, why)),
             )
         )
+
+    def collect(self, step: StepFiles, system: str, name: str, is_cancelled: Callable[[], bool]) -> Collected | None:
+        """Which files a step needs; waits for the application, so never call it from the loop. See `collecting`."""
+        return collect(self._apps[step.app], step.params, system, self._capabilities, self._place, name, is_cancelled)
 
     def check_paths(self, request: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
         """Look at the paths of a submission; posts PathsChecked."""
@@ -210,16 +228,22 @@ class ProcessRunner:
 
     def publish(self, order: PublishOrder) -> None:
         """Bring an attempt's frames under their final names; posts PublishResult."""
-        settings = self._place.settings
         self._files.add(
             Call(
                 self._lane(order.output_dir),
                 f"publishing frames in {order.output_dir}",
                 PUBLISH_LIMIT_S,
-                lambda moved: self._post(publish(order, settings.roots, settings.name, moved)),
+                lambda moved: self._post(self._publish(order, moved)),
                 lambda why: self._post(PublishResult(order.attempt, order.job, order.step, order.task, why)),
             )
         )
+
+    def _publish(self, order: PublishOrder, moved: Callable[[], None]) -> PublishResult:
+        files, settings = self._place.files, self._place.settings
+        if order.files is FilesMode.PEERS and files is not None:
+            return deliver(order, files, lambda: self._place.is_closing, moved)
+        order = replace(order, output_dir=path_here(order.output_dir, paths_here(settings)))
+        return publish(order, settings.roots, settings.name, moved)
 
     def clean_leftovers(self) -> int:
         """End what a node that died left running; see `leftovers`. Call it before anything is started."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from peerfarm.config import Settings
 from peerfarm.model.render import RunnerEvent
+from peerfarm.runner.files import Files
 from peerfarm.runner.quietlogs import QuietLogs
 from peerfarm.runner.starts import Starts
 
@@ -31,6 +32,8 @@ class Workplace:
     starts: Starts
     quiet_logs: QuietLogs
     post: Callable[[RunnerEvent], None]
+    files: Files | None = None
+    """Of this node and its peers; None where all storage is shared."""
     is_closing: bool = False
     """Nothing new is begun, and questions to programs are given up."""
 

@@ -33,6 +33,11 @@ from peerfarm.state.bodies import (
     TasksRetried,
 )
 
+Frame = tuple[str, int, bytes]
+"""(name, size in bytes, blob id)."""
+MAX_STEP = MAX_STEPS - 1
+MAX_TASK = MAX_TASKS_PER_STEP - 1
+
 
 def unpack(raw: bytes) -> Any:
     """Decode msgpack from a peer: tuples for lists, no ext types; PeerProtocolError for anything odd."""
@@ -81,7 +86,8 @@ def _is_ranges(value: Any) -> bool:
     return True
 
 
-def _is_frames(value: Any) -> bool:
+def is_frames(value: Any) -> bool:
+    """Whether a decoded value names the files of one attempt."""
     if not isinstance(value, tuple) or len(value) > MAX_FILES_PER_TASK:
         return False
     for entry in value:
@@ -119,7 +125,7 @@ def is_key(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 40 and value.isascii() and value.isprintable()
 
 
-_JOB, _STEP, _TASK = _id(ids.JOB_ID_LENGTH), _whole(0, MAX_STEPS - 1), _whole(0, MAX_TASKS_PER_STEP - 1)
+_JOB, _STEP, _TASK = _id(ids.JOB_ID_LENGTH), _whole(0, MAX_STEP), _whole(0, MAX_TASK)
 _NODE = _id(ids.NODE_ID_LENGTH)
 _GENERATION = _whole(0, MAX_GENERATION)
 _MS = _whole(0, MAX_LAMPORT)
@@ -143,7 +149,7 @@ TYPES: dict[str, tuple[type[Any], tuple[Callable[[Any], bool], ...]]] = {
     "tasks/retried": (TasksRetried, _MARKS),
     "tasks/published": (TasksPublished, _MARKS),
     "task/leased": (TaskLeased, (_JOB, _STEP, _TASK, _GENERATION, _whole(1, 1 << 31), _NODE, _text(16), _MS)),
-    "task/rendered": (TaskRendered, (*_ENDING, _is_frames, _MS)),
+    "task/rendered": (TaskRendered, (*_ENDING, is_frames, _MS)),
     "task/failed": (TaskFailed, (*_ENDING, _text(40), _is_exit_code, _text(2000), _is_lines, _MS)),
     "task/returned": (TaskReturned, (*_ENDING, _text(40))),
     "task/requeued": (TaskRequeued, (*_ENDING, _text(40))),

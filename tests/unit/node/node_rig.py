@@ -29,12 +29,19 @@ class Solo:
     """A node, alone unless the test plays its peers."""
 
     def __init__(
-        self, *, slots: int = 1, is_rendering: bool = True, name: str = "oak", log: Sequence[bytes] = ()
+        self,
+        *,
+        slots: int = 1,
+        is_rendering: bool = True,
+        name: str = "oak",
+        log: Sequence[bytes] = (),
+        pins: tuple[str, ...] = (),
+        boot: str = "bootboot",
     ) -> None:
-        """Start the node; `log` is what its disk holds from before."""
+        """Start the node; `log` is what its disk holds from before, `pins` what its store keeps."""
         self.key = name.ljust(40, "0")
         self.id = node_id_of(self.key)
-        identity = inputs.Identity(self.id, self.key, name, BootId("bootboot"), LogId("loglog22"), 1_000_000)
+        identity = inputs.Identity(self.id, self.key, name, BootId(boot), LogId("loglog22"), 1_000_000)
         settings = NodeSettings(name, is_rendering=is_rendering, slots=slots, user="mia", memory_mb=8000, cores=4)
         self.node = Node(identity, settings)
         self.now_s = 100.0
@@ -43,7 +50,7 @@ class Solo:
         self._count = 0
         for raw in log:
             self.node.core.replay(raw)
-        self.node.start(inputs.Remembered(), self.now_s)
+        self.node.start(inputs.Remembered(pins=pins), self.now_s)
         if is_rendering:
             self.turn(
                 Discovered((Capability("ocean", "", "/python"), Capability("command", "", "/bin/true", ("true",))))

@@ -1,0 +1,91 @@
+"""`peerfarm fetch`: brings a job's frames from the nodes that hold them into a folder of this machine."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import suppress
+from typing import Any
+
+from peerfarm.cli import text
+from peerfarm.cli.arguments import seconds
+from peerfarm.cli.exitcode import ExitCode
+from peerfarm.cli.jobs import add_job_argument
+from peerfarm.cli.place import absolute, local_file
+from peerfarm.cli.screen import Screen
+from peerfarm.cli.transferline import TransferLine
+from peerfarm.errors import PeerfarmError
+from peerfarm.gateway.client import LocalClient
+
+LISTEN_S = 60.0
+"""The node tells the end of every fetch, and a node that dies closes the connection; this is only between looks."""
+_SHOWN = 10
+
+
+def add_fetch(parser: argparse.ArgumentParser) -> None:
+    """Options of `peerfarm fetch`."""
+    add_job_argument(parser)
+    add = parser.add_argument
+    add("directory", metavar="DIR", nargs="?", help="where the frames go; else the job's own output directory, here")
+    add("--overwrite", action="store_true", help="replace files of that name that hold something else")
+    add("--timeout", metavar="S", type=seconds, help="give up after so many seconds")
+
+
+def run_fetch(args: argparse.Namespace, screen: Screen) -> int:
+    """Fetch every frame that is done, and say what is missing."""
+    params: dict[str, Any] = {"job": args.job, "overwrite": args.overwrite}
+    if args.directory:
+        params["directory"] = absolute(args.directory)
+    with LocalClient(local_file()) as client:
+        begun = client.call("fetch", **params)
+        end = _follow(client, begun, screen, args.timeout)
+    if screen.is_json:
+        screen.data({**begun, **end})
+    else:
+        _tell(begun, end, screen)
+    if end["is_timed_out"]:
+        return ExitCode.TIMED_OUT
+    return ExitCode.REFUSED if end["missing_count"] or end["is_cancelled"] else ExitCode.OK
+
+
+def _follow(client: LocalClient, begun: dict[str, Any], screen: Screen, timeout_s: float | None) -> dict[str, Any]:
+    """The last event of the fetch; the time limit and Ctrl-C cancel it."""
+    line = TransferLine(screen)
+    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    is_timed_out = False
+    try:
+        while True:
+            left_s = LISTEN_S if deadline_s is None or is_timed_out else deadline_s - time.monotonic()
+            event = client.next_event(min(LISTEN_S, left_s)) if left_s > 0 else None
+            if event is None:
+                if not is_timed_out and deadline_s is not None and time.monotonic() >= deadline_s:
+                    is_timed_out = True
+                    client.call("cancel_fetch", job=begun["job"])
+            elif event.get("job") == begun["job"]:
+                line.show(event)
+                if event["type"] == "fetch/ended":
+                    return {**event, "is_timed_out": is_timed_out}
+    except KeyboardInterrupt:
+        with suppress(PeerfarmError):  # it may have ended in the same moment
+            client.call("cancel_fetch", job=begun["job"])
+        screen.note("no longer fetching; what has come stays, and another fetch goes on from there")
+        raise
+    finally:
+        screen.erase()
+
+
+def _tell(begun: dict[str, Any], end: dict[str, Any], screen: Screen) -> None:
+    where = ", ".join(text.clean(directory) for directory in begun["directories"])
+    screen.line(f"fetched {end['done']} of {text.count(end['total'], 'task')} into {where}")
+    if end["is_timed_out"]:
+        screen.note("peerfarm: the fetch did not end in time; another one goes on from there")
+    if begun["not_done"]:
+        screen.note(f"{text.count(begun['not_done'], 'task')} not rendered yet")
+    if not end["missing_count"]:
+        return
+    screen.note(f"{text.count(end['missing_count'], 'task')} missing:")
+    for row in end["missing"][:_SHOWN]:
+        frames = f" (frames {text.clean(row['frames'])})" if row["frames"] else ""
+        screen.note(f"  step {row['step']}, task {row['task']}{frames}: {text.clean(row['why'])}")
+    if end["missing_count"] > _SHOWN:
+        screen.note(f"  and {end['missing_count'] - min(_SHOWN, len(end['missing']))} more")

@@ -1,0 +1,123 @@
+"""Everything of a node that has to do with files which travel: the store, the transfers, packing, delivering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peerfarm.config import Settings
+from peerfarm.daemon.nodefiles import NodeFiles
+from peerfarm.daemon.outputs import Outputs
+from peerfarm.daemon.packing import Packing
+from peerfarm.daemon.transfers import Transfers
+from peerfarm.errors import PeerfarmError
+from peerfarm.mesh import KeyPair
+from peerfarm.model.files import StoreTold
+from peerfarm.model.ids import NodeId
+from peerfarm.node.effects import Effects
+from peerfarm.runner import ProcessRunner
+from peerfarm.store.blobs import DOUBT_PIN, BlobStore, HashCache
+
+GIGABYTE = 1_000_000_000
+TOLD_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class FilesAlarm:
+    """Something of the files went wrong that `status` should show."""
+
+    text: str
+
+
+class FileWork:
+    """The loop's side of it; every call comes from the loop's thread.
+
+    Args:
+        tell: Takes what the node is to hear, from any thread.
+
+    Raises:
+        StoreError: The node's folder cannot be read or written.
+    """
+
+    def __init__(self, data: Path, keys: KeyPair, settings: Settings, tell: Callable[[Any], None]) -> None:
+        self._tell = tell
+        self._store = BlobStore(data / "blobs", settings.store_gb * GIGABYTE)
+        self._cache = HashCache(data / "hashes.db")
+        self._outputs = Outputs(data / "outputs.jsonl")
+        self._transfers = Transfers(keys, self._store, settings, self._alarm)
+        self.files = NodeFiles(self._store, self._transfers, self._outputs)
+        self._packing: Packing | None = None
+        self._places: dict[NodeId, tuple[str, ...]] = {}
+        self._told = (-1, -1)
+        self._next_told_s = 0.0
+
+    def use(self, runner: ProcessRunner) -> None:
+        """Ask applications through this runner; before anything else."""
+        self._packing = Packing(self._store, self._cache, runner, self._outputs, self._tell)
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """The keys that keep blobs from eviction."""
+        return self._store.pin_keys()
+
+    def settle_doubt(self) -> None:
+        """All pins that the node still wants are known: what was kept because pins may have been lost is let go."""
+        self._transfers.release([DOUBT_PIN])
+
+    def open(self, host: str, port: int) -> int:
+        """Serve peers, and return the port; see Transfers."""
+        return self._transfers.open(host, port)
+
+    def allow(self, members: Mapping[NodeId, str]) -> None:
+        """Replace the list of who may fetch and be fetched from."""
+        self._transfers.allow(members)
+
+    def reach(self, places: dict[NodeId, tuple[str, ...]]) -> None:
+        """Keep links to these members; cheap when nothing changed."""
+        if places != self._places:
+            self._places = places
+            self._transfers.reach(places)
+
+    def tick(self, now_s: float) -> None:
+        """Tell now and then how full the store is."""
+        if now_s < self._next_told_s:
+            return
+        self._next_told_s = now_s + TOLD_EVERY_S
+        usage = self._store.usage()
+        if (usage.bytes, usage.pinned_bytes) != self._told:
+            self._told = usage.bytes, usage.pinned_bytes
+            self._tell(StoreTold(usage.bytes, usage.pinned_bytes, usage.quota_bytes))
+
+    def carry_out(self, effects: Effects) -> None:
+        """What a turn wants of files; problems of pins are told as alarms."""
+        for key in effects.fetch_stops:
+            self._transfers.stop_fetch(key)
+        for order in effects.fetches:
+            self._transfers.fetch(order, self._tell)
+        assert self._packing is not None
+        for request in effects.pack_stops:
+            self._packing.stop(request)
+        for pack_order in effects.packs:
+            self._packing.begin(pack_order)
+        for publish_order in effects.publishes:
+            self.files.expect(publish_order)
+        if effects.released:
+            self._transfers.release(effects.released)
+        if effects.forgotten:
+            try:
+                self._outputs.forget(effects.forgotten)
+            except PeerfarmError as error:
+                self._alarm(str(error))
+
+    def close(self) -> None:
+        """Stop serving, fetching and packing."""
+        if self._packing is not None:
+            self._packing.close()
+        self._transfers.close()
+        self._cache.close()
+        self._store.close()
+
+    def _alarm(self, text: str) -> None:
+        self._tell(FilesAlarm(text))

@@ -1,0 +1,131 @@
+"""Submissions whose files travel: the shell finds, hashes and keeps them, and then the job is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from peerfarm.errors import InvalidJob, PeerfarmError, RequestRefused
+from peerfarm.model.files import Packed, PackOrder, PackProgressed, StepFiles
+from peerfarm.model.ids import JobId
+from peerfarm.model.job import JobSpec
+from peerfarm.model.ranges import frames_at
+from peerfarm.model.render import frame_name
+from peerfarm.node.core import Core
+from peerfarm.node.desk import Desk, Waiting
+from peerfarm.node.inputs import LocalRequest
+from peerfarm.node.params import optional
+from peerfarm.node.pins import Pins
+
+SILENCE_S = 120.0
+"""Packing may take as long as it takes, but must get on within this."""
+MAX_NAMES = 100_000
+"""Of frames of one step that are looked for in its output folder."""
+_KIND = "pack"
+
+Record = Callable[[LocalRequest, JobSpec, tuple[str, ...]], dict[str, Any]]
+"""Records a job and gives the answer to its submission, with these warnings; RequestRefused when it cannot."""
+
+
+@dataclass(slots=True)
+class Packing:
+    """The submissions of this node's users that are being packed."""
+
+    core: Core
+    desk: Desk
+    pins: Pins
+    record: Record
+    _jobs: dict[str, JobId] = field(default_factory=dict)
+    """Request -> the job that it will be."""
+    _given_up: dict[str, JobId] = field(default_factory=dict)
+    """The same of those that were cancelled and have not ended yet."""
+
+    def __post_init__(self) -> None:
+        self.desk.on_late = self._late
+        self.pins.is_packed = lambda job: job in self._jobs.values()
+
+    def begin(self, request: LocalRequest, spec: JobSpec) -> None:
+        """Have the job's files packed; the request is answered when they are and the job is recorded."""
+        job = request.minted.job
+        token = self.desk.wait(request, _KIND, SILENCE_S, spec)
+        self._jobs[token] = job
+        self.pins.note_scene(job)
+        steps = tuple(StepFiles(step.name, step.app, step.params, step.requires.version) for step in spec.steps)
+        outputs = tuple(
+            (step.output_dir, tuple(frame_name(step.output_pattern, f) for f in frames_at(step.frames, 0, MAX_NAMES)))
+            for step in spec.steps
+            if step.output_dir
+        )
+        may_miss_files = optional(request, "allow_missing", bool, False)
+        self.core.effects.packs.append(PackOrder(token, job, steps, outputs, spec.overwrite, may_miss_files))
+
+    def on_progressed(self, event: PackProgressed) -> None:
+        """Packing got on: whoever submits is told."""
+        waiting = self.desk.look(event.request, _KIND)
+        if waiting is None:
+            return
+        self.desk.extend(event.request, SILENCE_S)
+        left = event.total_bytes - event.done_bytes
+        self.core.tell_client(
+            waiting.request.client,
+            "submit/progress",
+            request=waiting.request.id,
+            text=event.text,
+            done_bytes=event.done_bytes,
+            total_bytes=event.total_bytes,
+            done_files=event.done_files,
+            total_files=event.total_files,
+            rate_bytes_s=round(event.rate_bytes_s),
+            left_s=round(left / event.rate_bytes_s) if event.rate_bytes_s > 0 else None,
+        )
+
+    def on_packed(self, event: Packed) -> None:
+        """Packing ended: record the job, or say why there will be none."""
+        given_up = self._given_up.pop(event.request, None)
+        if given_up is not None:
+            self.pins.release_scene(given_up)  # once more: the packer may have pinned it since
+        job = self._jobs.pop(event.request, None)
+        waiting = self.desk.take(event.request, _KIND)
+        if job is None or waiting is None:
+            return
+        error: PeerfarmError | None = InvalidJob(event.error, event.hint) if event.error else None
+        if error is None:
+            try:
+                self.desk.reply(waiting.request, self._recorded(waiting, event))
+            except PeerfarmError as refused:
+                error = refused
+        if error is not None:
+            self.pins.release_scene(job)
+            self.desk.refuse(waiting.request, error)
+
+    def _recorded(self, waiting: Waiting, event: Packed) -> dict[str, Any]:
+        spec: JobSpec = waiting.extra
+        if event.root is not None:
+            spec = replace(spec, manifest=event.root.id.hex(), manifest_bytes=event.root.size_bytes)
+        told = self.record(waiting.request, spec, event.warnings)
+        return {**told, "files": event.files, "size_bytes": event.size_bytes}
+
+    def cancel(self, request: LocalRequest) -> dict[str, Any]:
+        """`cancel_submit`: give up whatever this client is submitting."""
+        tokens = self.desk.of_client(request.client, _KIND)
+        for token in tokens:
+            self._give_up(token)
+            waiting = self.desk.take(token, _KIND)
+            if waiting is not None:
+                self.desk.refuse(waiting.request, RequestRefused("the submission was cancelled"))
+        return {"cancelled": len(tokens)}
+
+    def client_gone(self, client: int) -> None:
+        """Nobody waits for its submissions."""
+        for token in self.desk.of_client(client, _KIND):
+            self._give_up(token)
+
+    def _late(self, token: str) -> None:
+        if token in self._jobs:
+            self._give_up(token)
+
+    def _give_up(self, token: str) -> None:
+        job = self._given_up[token] = self._jobs.pop(token)
+        self.core.effects.pack_stops.append(token)
+        self.pins.release_scene(job)

@@ -1,0 +1,204 @@
+"""The files of jobs that this worker would render: fetched before a task is asked for, the best job's first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from peerfarm.model.blob import BlobId, BlobRef
+from peerfarm.model.files import FetchEnded, FetchOrder, FetchProgressed
+from peerfarm.model.ids import JobId
+from peerfarm.model.job import JobSpec
+from peerfarm.node.core import Core
+from peerfarm.node.jobindex import JobIndex
+from peerfarm.node.pins import Pins, scene_key
+from peerfarm.node.presence import Presence
+from peerfarm.policy.jobqueue import Rank
+from peerfarm.protocol.messages import MAX_FETCHING
+from peerfarm.state.farm import JobState, get_job
+from peerfarm.state.selectors import JobStatus, job_status, spec_of, submitter_of
+
+MAX_AT_ONCE = 2
+"""Jobs whose files are fetched at the same time: enough to fill the slots, few enough that the first is soon whole."""
+AGAIN_S = 5.0
+LONGEST_AGAIN_S = 60.0
+"""A fetch that failed is ordered again after 5 s, 10 s, … up to this, and at once when a peer comes."""
+_OVER = {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED}
+
+
+def root_of(spec: JobSpec) -> BlobRef | None:
+    """The manifest of a job's files; None when it needs none."""
+    return BlobRef(BlobId(bytes.fromhex(spec.manifest)), spec.manifest_bytes) if spec.manifest else None
+
+
+@dataclass(slots=True)
+class _Scene:
+    """One job's files, wished for or on their way."""
+
+    is_under_way: bool = False
+    failures: int = 0
+    again_s: float = 0.0
+    error: str = ""
+    done_bytes: int = 0
+    total_bytes: int = 0
+    rate_bytes_s: float = 0.0
+
+    @property
+    def thousandths(self) -> int:
+        return min(1000, self.done_bytes * 1000 // self.total_bytes) if self.total_bytes else 0
+
+
+@dataclass(slots=True)
+class Scenes:
+    """One node's scenes."""
+
+    core: Core
+    presence: Presence
+    index: JobIndex
+    pins: Pins
+    on_ready: Callable[[JobId], None] = lambda _: None
+    """A job's files are all here: its tasks can be asked for."""
+    _ready: set[JobId] = field(default_factory=set)
+    _wished: dict[JobId, _Scene] = field(default_factory=dict)
+    _is_stale: bool = False
+
+    def __post_init__(self) -> None:
+        self.presence.on_alive.append(lambda _node: self._hurry())
+
+    def is_ready(self, job: JobId, spec: JobSpec) -> bool:
+        """Whether every file that the job brings along was seen to be here in this start."""
+        return not spec.manifest or job in self._ready
+
+    def wish(self, job: JobId) -> None:
+        """This worker would take the job if it had its files."""
+        if job not in self._wished:
+            self._wished[job] = _Scene()
+            self._is_stale = True
+
+    def doubt(self, job: JobId) -> None:
+        """A renderer found that some of the job's files are damaged or gone: look again before the next task."""
+        self._ready.discard(job)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether fetches are wanted or under way."""
+        return bool(self._wished)
+
+    def on_job_changed(self, job: JobId, state: JobState | None) -> None:
+        """A job that is over needs no files here."""
+        if job not in self._wished and job not in self._ready:
+            return
+        spec = spec_of(state) if state is not None else None
+        is_away = state is None or spec is None or state.archived is not None or state.deleted is not None
+        if is_away or (state is not None and spec is not None and job_status(state, spec) in _OVER):
+            self._ready.discard(job)
+            self._forget(job)
+        self._is_stale = True
+
+    def _forget(self, job: JobId) -> None:
+        scene = self._wished.pop(job, None)
+        if scene is not None and scene.is_under_way:
+            self.core.effects.fetch_stops.append(scene_key(job))
+
+    def _hurry(self) -> None:
+        """Somebody came who may hold what others did not."""
+        for scene in self._wished.values():
+            scene.again_s = 0.0
+        self._is_stale = True
+
+    # What follows
+
+    def settle(self) -> None:
+        """Order the fetches of the best jobs; one that never failed goes before a worse one that is under way."""
+        if not self._is_stale or self.core.disk_error or self.core.is_stopping:
+            return
+        self._is_stale = False
+        if not self.core.is_member:
+            for job in list(self._wished):
+                self._forget(job)
+            return
+        for rank, job in sorted(self._waiting()):
+            busy = [other for other, scene in self._wished.items() if scene.is_under_way]
+            if len(busy) >= MAX_AT_ONCE:
+                worst = max(busy, key=self._place)
+                if self._wished[job].failures or self._place(worst) <= (False, rank):
+                    continue
+                self._wished[worst].is_under_way = False
+                self.core.effects.fetch_stops.append(scene_key(worst))
+            self._order(job)
+
+    def _waiting(self) -> list[tuple[Rank, JobId]]:
+        now_s = self.core.mono_s
+        return [
+            (rank, job)
+            for job, scene in self._wished.items()
+            if not scene.is_under_way and now_s >= scene.again_s and (rank := self.index.queue.rank_of(job)) is not None
+        ]
+
+    def _place(self, job: JobId) -> tuple[bool, Rank]:
+        """What has no ready task comes last."""
+        rank = self.index.queue.rank_of(job)
+        return rank is None, rank or (0, 0, job)
+
+    def _order(self, job: JobId) -> None:
+        state = get_job(self.core.farm, job)
+        spec = spec_of(state) if state is not None else None
+        root = root_of(spec) if spec is not None else None
+        if state is None or root is None:
+            return
+        scene = self._wished[job]
+        scene.is_under_way = True
+        submitter = submitter_of(state)
+        holders = (submitter,) if submitter is not None and submitter != self.core.node else ()
+        key = scene_key(job)
+        self.pins.note_scene(job)
+        self.core.effects.fetches.append(FetchOrder(key, (root,), is_manifest=True, holders=holders, pin=key))
+
+    def on_progressed(self, job: JobId, event: FetchProgressed) -> None:
+        """A fetch moved on."""
+        scene = self._wished.get(job)
+        if scene is not None:
+            scene.done_bytes, scene.total_bytes = event.done_bytes, event.total_bytes
+            scene.rate_bytes_s = event.rate_bytes_s
+
+    def on_ended(self, job: JobId, event: FetchEnded) -> None:
+        """A fetch is over."""
+        scene = self._wished.get(job)
+        if scene is None or not scene.is_under_way:
+            return
+        self._is_stale = True
+        scene.is_under_way = False
+        if not event.error:
+            del self._wished[job]
+            self._ready.add(job)
+            self.on_ready(job)
+            return
+        scene.failures += 1
+        scene.error = event.error
+        scene.again_s = self.core.mono_s + min(AGAIN_S * 2 ** (min(scene.failures, 8) - 1), LONGEST_AGAIN_S)
+
+    def tick(self) -> None:
+        """Try again what failed a while ago."""
+        if any(not scene.is_under_way and scene.again_s <= self.core.mono_s for scene in self._wished.values()):
+            self._is_stale = True
+
+    # What is told of it
+
+    def told(self) -> tuple[tuple[JobId, int], ...]:
+        """For the heartbeat: (job, thousandths) of what is under way."""
+        busy = [(job, scene.thousandths) for job, scene in self._wished.items() if scene.is_under_way]
+        return tuple(busy[:MAX_FETCHING])
+
+    def row(self, job: JobId) -> dict[str, Any] | None:
+        """How far this node is with a job's files; None when it does not fetch them."""
+        scene = self._wished.get(job)
+        if scene is None:
+            return None
+        return {
+            "is_under_way": scene.is_under_way,
+            "done_bytes": scene.done_bytes,
+            "total_bytes": scene.total_bytes,
+            "rate_bytes_s": round(scene.rate_bytes_s),
+            "error": scene.error,
+        }

@@ -1,0 +1,155 @@
+"""Let the open scene find its files where they lie on this machine, whatever paths it was saved with.
+
+Runs in Blender 3.3 to 5.x (Python 3.10 and later). Of peerfarm it loads one file by its path, `model/pathmap.py`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bpy
+from bpy.app.handlers import persistent
+
+if TYPE_CHECKING:
+    from peerfarm.model.pathmap import PathMap
+    from peerfarm.renderers.blender_files import Disk
+    from peerfarm.renderers.blender_reference import Reference, absolute, essential
+    from peerfarm.renderers.blender_references import libraries, references
+else:
+    from blender_files import Disk
+    from blender_reference import Reference, absolute, essential
+    from blender_references import libraries, references
+
+_PATHMAP = Path(__file__).resolve().parents[1] / "model" / "pathmap.py"
+
+
+def open_scene(scene: str, rules: dict[str, Any]) -> list[str]:
+    """Open a scene, run none of its scripts, and name this machine's paths in it, libraries first.
+
+    The paths change after the file is read and before anything is worked out from it: geometry nodes look for their
+    bakes but once.
+
+    Args:
+        rules: What `PathMap.as_json` gave; without any rule nothing is touched.
+
+    Returns:
+        A sentence for each path that was left as it is though its file may be another one here, or none.
+    """
+    warnings: list[str] = []
+    errors: list[Exception] = []
+
+    @persistent  # type: ignore[untyped-decorator] # bpy comes without types
+    def on_load(*_: Any) -> None:
+        try:
+            warnings.extend(_remap(rules))
+        except Exception as error:  # noqa: BLE001 - Blender would only print it; it is raised below
+            errors.append(error)
+
+    if rules["rules"]:
+        bpy.app.handlers.load_post.append(on_load)
+    try:
+        bpy.ops.wm.open_mainfile(filepath=scene, load_ui=False, use_scripts=False)
+    finally:
+        if rules["rules"]:
+            bpy.app.handlers.load_post.remove(on_load)
+    if errors:
+        raise errors[0]
+    return warnings
+
+
+def _remap(rules: dict[str, Any]) -> list[str]:
+    remapping = _Remapping(_read_map(rules))
+    remapping.libraries()
+    for reference in list(references()):
+        remapping.place(reference)
+    return list(dict.fromkeys(remapping.warnings))
+
+
+def _read_map(rules: dict[str, Any]) -> PathMap:
+    spec = importlib.util.spec_from_file_location("peerfarm_pathmap", _PATHMAP)
+    if spec is None or spec.loader is None:
+        raise OSError(f"{_PATHMAP} is missing: install peerfarm again")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their own module up
+    spec.loader.exec_module(module)
+    paths: PathMap = module.read_map(rules)
+    return paths
+
+
+class _Remapping:
+    """One scene's paths on their way to this machine."""
+
+    def __init__(self, paths: PathMap) -> None:
+        self._paths = paths
+        self._back = paths.inverse()
+        self._disk = Disk()
+        self.warnings: list[str] = []
+
+    def libraries(self) -> None:
+        """Read every library from where it lies here; one that could not be read hides the libraries that it needs."""
+        seen: set[tuple[str, str]] = set()
+        while True:
+            pending = [reference for reference in libraries() if (reference.owner, reference.path) not in seen]
+            if not pending:
+                return
+            reference = pending[0]
+            seen.add((reference.owner, reference.path))
+            if path := self._find(reference):
+                library = reference.thing
+                library.filepath = path
+                seen.add((reference.owner, path))
+                library.reload()
+
+    def place(self, reference: Reference) -> None:
+        """Name another path where that is needed, or say why nothing was done."""
+        path = self._find(reference)
+        if path:
+            try:
+                reference.assign(path)
+            except (AttributeError, RuntimeError, TypeError) as error:
+                self.warnings.append(f"{reference.owner} could not be pointed to {path}: {error}")
+
+    def _find(self, reference: Reference) -> str:
+        """The path to name instead; empty to leave the one that is there."""
+        path, seen = reference.path, absolute(reference.path, reference.library)
+        is_relative = path.startswith("//")
+        if is_relative and self._is_there(reference, seen):
+            named = self._disk.named(seen)
+            return named if named != seen else ""
+        if own := essential(seen):
+            return own if own != seen else ""
+        there = (self._back.translate(seen) or seen) if is_relative else path
+        here = self._paths.translate(there)
+        if here and self._is_there(reference, here):
+            named = self._disk.named(here)
+            return named if named != path else ""
+        if not is_relative and self._back.translate(path) is None:
+            self._left(reference, seen, is_known=here is not None)
+        return ""
+
+    def _left(self, reference: Reference, path: str, *, is_known: bool) -> None:
+        if self._is_there(reference, path):
+            if self._paths.is_composed:
+                words = "which the job did not bring along; this machine has a file of that name, and it is taken"
+                self.warnings.append(f"{reference.owner} names {path}, {words}")
+        elif reference.is_used and not reference.may_be_absent:
+            words = "which is not among the job's files" if is_known else "which no rule for paths covers"
+            self.warnings.append(f"{reference.owner} names {path}, {words}; it is not on this machine")
+
+    def _is_there(self, reference: Reference, path: str) -> bool:
+        return bool(reference.expand(self._disk, path).files)
+
+
+def missing_files() -> list[str]:
+    """Files that the frames of the open scene need and that this machine does not see."""
+    disk = Disk()
+    missing = []
+    for reference in references():
+        if reference.is_used and reference.is_seen and not reference.may_be_absent:
+            path = absolute(reference.path, reference.library)
+            if not essential(path):
+                missing += reference.expand(disk, path).missing
+    return list(dict.fromkeys(missing))

@@ -1,0 +1,116 @@
+"""An attempt of a job whose files travel between nodes: everything lies below the node's own folders."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from peerfarm.apps.base import App, collecting
+from peerfarm.errors import DiskFull, StoreError
+from peerfarm.model.pathmap import AS_WRITTEN, PathMap
+from peerfarm.model.render import FailReason, FrameFile, RenderTask
+from peerfarm.runner.failures import AttemptError
+from peerfarm.runner.files import Errand, Files
+from peerfarm.runner.frames import FramesPlace
+from peerfarm.runner.inputs import INPUTS
+from peerfarm.runner.pathparams import with_paths
+from peerfarm.runner.paths import name_fault
+from peerfarm.runner.workplace import make_empty
+
+CHECKOUT = "files"
+"""Directory of the checkout in a slot's work directory."""
+FRAMES = "frames"
+"""Directory of an attempt's frames, until they are in the store."""
+
+
+def result_pin(job: str, attempt: str) -> str:
+    """Under which an attempt's frames are kept from eviction."""
+    return f"result/{job}/{attempt}"
+
+
+def check_out(task: RenderTask, work: Path, files: Files, errand: Errand) -> PathMap:
+    """Lay the job's files out for this attempt, in a work directory that is emptied; AS_WRITTEN when it needs none."""
+    make_empty(work)  # an attempt that ended before its process began leaves what it had
+    if task.manifest is None:
+        return AS_WRITTEN
+    with _translated(work):
+        return files.check_out(task.manifest, work / CHECKOUT, errand)
+
+
+def mapped_params(app: App, params: Mapping[str, Any], paths: PathMap, node: str) -> dict[str, Any]:
+    """The parameters as the app is to get them, with every path that it names among the files brought along.
+
+    An app whose scenes name further files looks its own parameters up too, by the map that it is given; for all
+    others each path is replaced by its place in the checkout.
+
+    Raises:
+        AttemptError: A path is not among the files that the job brought along.
+    """
+    named = {path: paths.translate(path) for path in app.paths(params)}
+    for path, here in named.items():
+        if here is None or (path == params.get("scene") and not Path(here).is_file()):
+            raise AttemptError(
+                FailReason.FILES_MISSING,
+                f"{path} is not among the files that the job brought to {node or 'this node'}",
+                "Submit the job again.",
+            )
+    if collecting(app) is not None:
+        return dict(params)
+    return with_paths(params, {path: here for path, here in named.items() if here is not None})
+
+
+def prepare_frames(directory: Path) -> FramesPlace:
+    """Make the attempt's own directory for frames, empty."""
+    place = directory / FRAMES
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700, parents=True)
+    return FramesPlace(place, place.stat().st_mtime_ns)
+
+
+def lay_out_inputs(task: RenderTask, work: Path, files: Files, errand: Errand) -> str:
+    """Fetch what earlier steps rendered, and let it appear as `inputs/STEP/NAME`; the directory, empty for none."""
+    if not task.inputs:
+        return ""
+    for given in task.inputs:
+        for name in (given.step_name, *(frame.name for frame in given.frames)):
+            if fault := name_fault(name):
+                raise AttemptError(FailReason.NOT_ALLOWED, f"the input {name!r} {fault}")
+    place = work / INPUTS
+    with _translated(work):
+        place.mkdir()
+        for given in task.inputs:
+            directory = place / given.step_name
+            directory.mkdir(exist_ok=True)
+            with files.bring(given.frames, given.holders, errand):
+                for frame in given.frames:
+                    files.place(frame, directory / frame.name, errand)
+    return str(place)
+
+
+def keep_frames(
+    task: RenderTask, place: FramesPlace, frames: tuple[FrameFile, ...], files: Files
+) -> tuple[FrameFile, ...]:
+    """Move verified frames into the store; the same frames, named by their blobs."""
+    with _translated():
+        refs = files.take_in(result_pin(task.job, task.attempt), [place.path / frame.name for frame in frames])
+    shutil.rmtree(place.path, ignore_errors=True)
+    return tuple(
+        replace(frame, sha256=ref.id, size_bytes=ref.size_bytes) for frame, ref in zip(frames, refs, strict=True)
+    )
+
+
+@contextmanager
+def _translated(work: Path | None = None) -> Iterator[None]:
+    """Give an error of the store its reason, and leave nothing half laid out in the work directory."""
+    try:
+        yield
+    except BaseException as error:
+        if work is not None:
+            make_empty(work)
+        if isinstance(error, StoreError) and not isinstance(error, DiskFull):
+            raise AttemptError(FailReason.INTERNAL, str(error), error.hint) from error
+        raise

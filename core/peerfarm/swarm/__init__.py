@@ -1,0 +1,47 @@
+"""Which blocks of blobs are asked of whom and sent to whom; pure: bytes and events in, effects out."""
+
+from peerfarm.swarm.events import (
+    Alarm,
+    Busy,
+    Event,
+    Failed,
+    Gone,
+    Heard,
+    Limits,
+    ListRead,
+    PeerDown,
+    PeerUp,
+    Present,
+    Progress,
+    Read,
+    ReadBlock,
+    ReadList,
+    SwarmEffects,
+    Tick,
+    WriteBlock,
+    Wrote,
+)
+from peerfarm.swarm.swarm import Swarm
+
+__all__ = [
+    "Alarm",
+    "Busy",
+    "Event",
+    "Failed",
+    "Gone",
+    "Heard",
+    "Limits",
+    "ListRead",
+    "PeerDown",
+    "PeerUp",
+    "Present",
+    "Progress",
+    "Read",
+    "ReadBlock",
+    "ReadList",
+    "Swarm",
+    "SwarmEffects",
+    "Tick",
+    "WriteBlock",
+    "Wrote",
+]

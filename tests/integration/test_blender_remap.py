@@ -1,0 +1,190 @@
+"""Scenes with absolute paths, rendered where nothing lies as it did when they were made."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from blender_scenes import check_out, collect, make_scene, named_after_remap, render, run_script
+from PIL import Image
+
+from peerfarm.model.pathmap import AS_WRITTEN, PathMap, PathRule
+
+pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(180)]
+
+COMMON = """
+import sys
+from pathlib import Path
+import bpy
+
+top = Path(sys.argv[sys.argv.index("--") + 1])
+
+def picture(path, color):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = bpy.data.images.new("new", 4, 4)
+    image.generated_color = (*color, 1)
+    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+
+def glowing(name, path, source="FILE"):
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    texture = nodes.new("ShaderNodeTexImage")
+    texture.image = bpy.data.images.load(str(path))
+    texture.image.source = source
+    light, output = nodes.new("ShaderNodeEmission"), nodes.new("ShaderNodeOutputMaterial")
+    links.new(texture.outputs[0], light.inputs[0])
+    links.new(light.outputs[0], output.inputs[0])
+    return material
+
+def wall(name, x, material):
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata([(x, -9, 0), (x + 9, -9, 0), (x + 9, 9, 0), (x, 9, 0)], [], [(0, 1, 2, 3)])
+    mesh.uv_layers.new()
+    mesh.materials.append(material)
+    return bpy.data.objects.new(name, mesh)
+
+def save(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(path), relative_remap=False)
+
+def stage(*things):
+    scene = bpy.context.scene
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    camera.location = (0, 0, 5)
+    for thing in (camera, *things):
+        scene.collection.objects.link(thing)
+    scene.camera = camera
+    scene.render.engine = "CYCLES"
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 32, 16, 100
+    scene.view_settings.view_transform = "Standard"
+
+bpy.ops.wm.read_factory_settings(use_empty=True)
+"""
+
+RED_AND_GREEN = """
+picture(top / "maps" / "red.png", (1, 0, 0))
+picture(top / "elsewhere" / "green_0001.png", (0, 1, 0))
+red = wall("Left", -9, glowing("Red", top / "maps" / "red.png"))
+green = wall("Right", 0, glowing("Green", top / "elsewhere" / "green_0001.png", "SEQUENCE"))
+green.data.materials[0].node_tree.nodes["Image Texture"].image_user.frame_duration = 1
+stage(red, green)
+save(top / "shots" / "scene.blend")
+"""
+
+LINKED = """
+picture(top / "libs" / "deep" / "red.png", (1, 0, 0))
+glowing("Red", top / "libs" / "deep" / "red.png").use_fake_user = True
+save(top / "libs" / "deep" / "paint.blend")
+
+bpy.ops.wm.read_factory_settings(use_empty=True)
+with bpy.data.libraries.load(str(top / "libs" / "deep" / "paint.blend"), link=True) as (_, data):
+    data.materials = ["Red"]
+group = bpy.data.collections.new("Set")
+group.objects.link(wall("Left", -9, bpy.data.materials["Red"]))
+group.use_fake_user = True
+save(top / "sets" / "set.blend")
+
+bpy.ops.wm.read_factory_settings(use_empty=True)
+with bpy.data.libraries.load(str(top / "sets" / "set.blend"), link=True) as (_, data):
+    data.collections = ["Set"]
+whole = bpy.data.objects.new("Set", None)
+whole.instance_type, whole.instance_collection = "COLLECTION", bpy.data.collections["Set"]
+stage(whole)
+save(top / "shots" / "scene.blend")
+"""
+
+
+def made(top: Path, script: str) -> Path:
+    run_script(COMMON + script, str(top))
+    return top / "shots" / "scene.blend"
+
+
+def pixel(path: Path, x: int) -> tuple[int, ...]:
+    with Image.open(path) as image:
+        return tuple(image.convert("RGB").getpixel((x, 8)))
+
+
+def moved(scene: Path, tmp_path: Path) -> PathMap:
+    """Bring a scene to a checkout, and take away what it was made from."""
+    found = collect(scene, tmp_path / "work")
+    assert found.missing == ()
+    paths = check_out(found, tmp_path / "checkout")
+    shutil.rmtree(tmp_path / "made")
+    return paths
+
+
+def test_absolute_textures_render_from_a_checkout_after_the_originals_are_gone(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", RED_AND_GREEN)
+    paths = moved(scene, tmp_path)
+    printed, frame = render(str(scene), tmp_path / "mapped", paths)
+    assert frame.is_file(), printed
+    assert (pixel(frame, 4), pixel(frame, 28)) == ((255, 0, 0), (0, 255, 0))
+
+
+def test_the_same_scene_without_the_map_shows_that_the_originals_are_gone(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", RED_AND_GREEN)
+    paths = moved(scene, tmp_path)
+    here = paths.translate(str(scene))
+    assert here is not None
+    printed, frame = render(here, tmp_path / "unmapped", AS_WRITTEN)
+    assert "file(s) that the scene uses are not on this machine" in printed
+    assert not frame.exists()
+
+
+def test_libraries_with_absolute_paths_are_read_from_the_checkout_and_so_are_theirs(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", LINKED)
+    paths = moved(scene, tmp_path)
+    printed, frame = render(str(scene), tmp_path / "mapped", paths)
+    assert frame.is_file(), printed
+    assert pixel(frame, 4) == (255, 0, 0)
+
+
+def test_a_path_that_the_job_did_not_bring_is_left_and_told(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", RED_AND_GREEN)
+    (tmp_path / "made/maps/red.png").rename(tmp_path / "made/maps/away.png")
+    paths = check_out(collect(scene, tmp_path / "work"), tmp_path / "checkout")
+    (tmp_path / "made/elsewhere").rename(tmp_path / "moved")
+    printed, frame = render(str(scene), tmp_path / "mapped", paths, allow_missing=True)
+    assert "image 'red.png' names" in printed
+    assert "not on this machine" in printed
+    assert pixel(frame, 4) != (255, 0, 0)
+    assert pixel(frame, 28) == (0, 255, 0)
+
+
+def test_a_file_of_this_machine_that_takes_the_place_of_one_not_brought_is_told(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", RED_AND_GREEN)
+    paths = PathMap((PathRule(str(scene.parent), str(scene.parent)),), is_composed=True)
+    printed, frame = render(str(scene), tmp_path / "mapped", paths)
+    assert "which the job did not bring along" in printed
+    assert pixel(frame, 4) == (255, 0, 0)
+
+
+def test_shared_storage_under_another_path_needs_no_copy(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", RED_AND_GREEN)
+    (tmp_path / "made").rename(tmp_path / "mounted")
+    paths = PathMap((PathRule(str(tmp_path / "made"), str(tmp_path / "mounted")),))
+    printed, frame = render(str(scene), tmp_path / "mapped", paths)
+    assert frame.is_file(), printed
+    assert (pixel(frame, 4), pixel(frame, 28)) == ((255, 0, 0), (0, 255, 0))
+
+
+@pytest.mark.parametrize("words", [(), ("absolute",)])
+def test_every_kind_of_file_is_found_in_the_checkout(tmp_path: Path, words: tuple[str, ...]) -> None:
+    scene = make_scene(tmp_path / "made", *words)
+    found = collect(scene, tmp_path / "work")
+    paths = check_out(found, tmp_path / "checkout")
+    shutil.rmtree(tmp_path / "made")
+    here = paths.translate(str(scene))
+    assert here is not None
+    told = named_after_remap(Path(here), paths)
+    lost = [path for path in told["missing"] if not path.endswith("nowhere.png")]
+    assert (lost, len(told["missing"])) == ([], 1)
+    stray = {owner for owner, path in told["named"] if not path.startswith(str(tmp_path / "checkout"))}
+    assert stray <= {"image 'nowhere.png'", "image 'unused.png'"}
+    assert len(told["named"]) >= 25
