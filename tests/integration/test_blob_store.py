@@ -288,7 +288,7 @@ def test_what_was_unused_for_longest_goes_first_and_pinned_blobs_never_go(tmp_pa
     assert [store.has(ref.id) for ref in refs] == [True, False, False, False]
     with pytest.raises(DiskFull, match="no room for 751 bytes") as refused:
         store.put_bytes(b"z" * 751)
-    assert "blob_store_gb" in refused.value.hint
+    assert "store_gb" in refused.value.hint
     assert store.has(refs[0].id)
     store.unpin("result/a")
     store.put_bytes(b"z" * 751)

@@ -304,7 +304,7 @@ def test_a_scene_larger_than_the_quota_is_refused_rather_than_evicted_while_it_i
     files = [scene.write(f"{number}.exr", os.urandom(300_000)) for number in range(8)]
     with pytest.raises(DiskFull) as refused:
         scene.pack(*files)
-    assert "blob_store_gb" in refused.value.hint
+    assert "store_gb" in refused.value.hint
     assert list((scene.root / "store" / "drafts").iterdir()) == []
     scene.store.needs(1 << 20)
 
