@@ -7,14 +7,11 @@ import os
 import queue
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
-
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "core")]
 
 from peerfarm.config import Settings
 from peerfarm.daemon.transfers import Transfers
@@ -24,6 +21,7 @@ from peerfarm.model.files import FetchEnded, FetchOrder, FetchProgressed
 from peerfarm.model.ids import NodeId, node_id_of
 from peerfarm.store.blobs import BlobStore, FileToPack, HashCache, pack, this_system
 
+CORE = Path(__file__).resolve().parents[2] / "core"
 LIMIT_S = 600.0
 
 
@@ -33,7 +31,8 @@ class TransferNode:
     def __init__(self, home: Path, upload_mb_s: float) -> None:
         """Start it; `meet` makes it known to others."""
         argv = [sys.executable, __file__, str(home), str(upload_mb_s)]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CORE), os.environ.get("PYTHONPATH", "")])}
+        self._process = subprocess.Popen(argv, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.facts = self.hear()
 
     def tell(self, **order: Any) -> None:
@@ -139,9 +138,9 @@ def _serve(home: Path, upload_mb_s: float) -> None:
                 transfers.allow({NodeId(member["node"]): member["key"] for member in members})
                 transfers.reach({NodeId(member["node"]): (f"127.0.0.1:{member['port']}",) for member in members})
                 give_up_s = time.monotonic() + 30.0
-                while len(transfers._mesh.links()) < len(members) and time.monotonic() < give_up_s:  # noqa: SLF001 - nobody else needs to know
+                while len(transfers._mesh.links()) < len(members) and time.monotonic() < give_up_s:
                     time.sleep(0.02)
-                _say(links=len(transfers._mesh.links()))  # noqa: SLF001 - as above
+                _say(links=len(transfers._mesh.links()))
             case "pack":
                 _say(**_packed(Path(order["folder"]), store, cache))
             case "fetch":
@@ -149,7 +148,7 @@ def _serve(home: Path, upload_mb_s: float) -> None:
                 _say(error=_fetched(transfers, root, NodeId(order["source"])))
             case "count":
                 times = os.times()
-                _say(sent_bytes=transfers.traffic.bytes_out, cpu_s=times.user + times.system)  # noqa: SLF001 - as above
+                _say(sent_bytes=transfers.traffic.bytes_out, cpu_s=times.user + times.system)
     transfers.close()
     cache.close()
     store.close()
@@ -183,20 +182,5 @@ def _say(**answer: Any) -> None:
     print(json.dumps(answer), flush=True)
 
 
-def _profiled(serve: Any) -> None:
-    """With PEERFARM_PROFILE set, also write down where the transfer thread spent its time."""
-    place = os.environ.get("PEERFARM_PROFILE")
-    if not place:
-        serve()
-        return
-    import cProfile  # noqa: PLC0415 - for this alone
-
-    profile = cProfile.Profile()
-    run = Transfers._run  # noqa: SLF001 - what is measured
-    Transfers._run = lambda self: profile.runcall(run, self)  # type: ignore[method-assign] # noqa: SLF001 - as above
-    threading.Thread(target=serve).run()
-    profile.dump_stats(f"{place}.{os.getpid()}")
-
-
 if __name__ == "__main__":
-    _profiled(lambda: _serve(Path(sys.argv[1]), float(sys.argv[2])))
+    _serve(Path(sys.argv[1]), float(sys.argv[2]))

@@ -5,139 +5,82 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import zmq
+from transfer_rig import LIMIT_S, Farm, Place, ending, until
 
 from peerfarm.config import Settings
-from peerfarm.daemon.transfers import Transfers, upload_limit
-from peerfarm.mesh import KeyPair, new_keys
+from peerfarm.daemon.transfers import CLOSE_LIMIT_S, upload_limit
+from peerfarm.errors import DiskFull
+from peerfarm.mesh import LinkDown, LinkUp, ZmqMesh, new_keys
 from peerfarm.model.blob import BlobId, BlobRef
 from peerfarm.model.files import FetchEnded, FetchOrder, FetchProgressed
-from peerfarm.model.ids import NodeId, node_id_of
-from peerfarm.store.blobs import BlobStore, FileToPack, HashCache, pack
+from peerfarm.model.ids import node_id_of
+from peerfarm.model.manifest import MAX_MANIFEST_BYTES
 
-LIMIT_S = 20.0
-GIGABYTE = 1_000_000_000
-
-
-class Place:
-    """One node's store and transfers."""
-
-    def __init__(self, home: Path, keys: KeyPair, settings: Settings | None = None) -> None:
-        self.home = home
-        self.keys = keys
-        self.id: NodeId = node_id_of(keys.public)
-        self.alarms: list[str] = []
-        self.store = BlobStore(home / "blobs", GIGABYTE)
-        chosen = settings or Settings(upload_busy_mb_s=0.0)
-        self.transfers = Transfers(keys, self.store, chosen, self.alarms.append)
-        self.port = 0
-
-    def fetch(self, order: FetchOrder) -> FetchEnded:
-        """Fetch, and wait for the end; progress is not looked at."""
-        told: queue.SimpleQueue[FetchProgressed | FetchEnded] = queue.SimpleQueue()
-        self.transfers.fetch(order, told.put)
-        while not isinstance(said := told.get(timeout=LIMIT_S), FetchEnded):
-            pass
-        return said
-
-    def close(self) -> None:
-        self.transfers.close()
-        self.store.close()
-
-
-class Farm:
-    """Some places that know one another."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.places: list[Place] = []
-
-    def add(self, count: int, settings: Settings | None = None) -> list[Place]:
-        for _ in range(count):
-            number = len(self.places)
-            self.places.append(Place(self.directory / f"node-{number}", new_keys(), settings))
-        for place in self.places:
-            if not place.port:
-                place.transfers.allow({other.id: other.keys.public for other in self.places})
-                place.port = place.transfers.open("127.0.0.1", 0)
-        self.meet()
-        return self.places[-count:]
-
-    def meet(self) -> None:
-        for place in self.places:
-            others = [other for other in self.places if other is not place]
-            place.transfers.allow({other.id: other.keys.public for other in others})
-            place.transfers.reach({other.id: (f"127.0.0.1:{other.port}",) for other in others})
-
-    def revive(self, place: Place) -> Place:
-        """The same node after a crash: its thread ended without a word, its store is opened anew."""
-        place.close()
-        new = Place(place.home, place.keys)
-        self.places[self.places.index(place)] = new
-        new.transfers.allow({other.id: other.keys.public for other in self.places if other is not new})
-        new.port = new.transfers.open("127.0.0.1", 0)
-        self.meet()
-        return new
+BLOCK = 128 << 10
 
 
 @pytest.fixture
 def farm(tmp_path: Path) -> Iterator[Farm]:
     farm = Farm(tmp_path)
     yield farm
-    for place in farm.places:
-        place.close()
+    farm.close()
 
 
-def put_file(place: Place, size_bytes: int, name: str = "big.bin") -> tuple[BlobRef, bytes]:
-    """A file of random bytes in one place's store."""
-    data = os.urandom(size_bytes)
-    path = place.home / name
-    path.write_bytes(data)
-    ref, _ = place.store.take_in(path, keep=False)
-    return ref, data
+def limited(upload_mb_s: float) -> Settings:
+    return Settings(upload_mb_s=upload_mb_s, upload_busy_mb_s=0.0)
 
 
-def content(place: Place, ref: BlobRef) -> bytes:
-    path = place.store.open_blob(ref, verify=True)
-    assert path is not None
-    return path.read_bytes()
+def sent_bytes(place: Place) -> int:
+    return place.transfers.traffic.bytes_out
+
+
+# What arrives
 
 
 def test_a_file_of_many_blocks_arrives_whole_at_every_node(farm: Farm) -> None:
     source, *others = farm.add(3)
-    ref, data = put_file(source, 5_000_001)
-    ends: queue.SimpleQueue[FetchEnded] = queue.SimpleQueue()
-    for place in others:
-        order = FetchOrder("scene/a", (ref,), holders=(source.id,), pin="scene/a")
-        threading.Thread(target=lambda place=place, order=order: ends.put(place.fetch(order))).start()
-    assert [ends.get(timeout=LIMIT_S).error for _ in others] == ["", ""]
-    assert [content(place, ref) == data for place in others] == [True, True]
+    ref, data = source.put_file(5_000_001)
+    told = [place.begin(FetchOrder("scene/a", (ref,), holders=(source.id,), pin="scene/a")) for place in others]
+    assert [ending(one).error for one in told] == ["", ""]
+    assert [place.content(ref) == data for place in others] == [True, True]
     assert [place.store.pinned("scene/a") for place in others] == [{ref.id}, {ref.id}]
 
 
-def test_a_manifest_brings_all_its_files_and_one_that_is_no_manifest_brings_an_error(farm: Farm) -> None:
+def test_a_manifest_brings_all_its_files_and_pins_them(farm: Farm) -> None:
     source, other = farm.add(2)
-    files = []
-    for number in range(40):
-        path = source.home / f"file-{number}"
-        path.write_bytes(b"x" * number * 7000)
-        files.append(FileToPack(path, f"tex/{number}.bin"))
-    cache = HashCache(source.home / "hashes.db")
-    packed = pack(files, "/show", "linux", source.store, cache)
-    cache.close()
+    packed = source.pack({f"tex/{number}.bin": b"x" * number * 7000 for number in range(40)}, source.home / "show")
     ended = other.fetch(FetchOrder("scene/a", (packed.root,), is_manifest=True, pin="scene/a"))
-    assert ended.error == ""
-    assert all(other.store.has(file.blocks.id) for file in packed.manifest.files)
-    assert packed.root.id in other.store.pinned("scene/a")
-    assert len(other.store.pinned("scene/a")) == len(
-        {file.blocks.id for file in packed.manifest.files} | {packed.root.id}
-    )
-    junk, _ = put_file(source, 1000)
-    assert "manifest" in other.fetch(FetchOrder("scene/b", (junk,), is_manifest=True)).error
+    assert ended == FetchEnded("scene/a")
+    files = {file.blocks.id for file in packed.manifest.files}
+    assert all(other.store.has(file) for file in files)
+    assert other.store.pinned("scene/a") == files | {packed.root.id}
+
+
+def test_what_is_here_already_needs_no_peer(farm: Farm) -> None:
+    (alone,) = farm.add(1)
+    packed = alone.pack({"a.bin": b"a" * 300_000, "empty": b""}, alone.home / "show")
+    assert alone.fetch(FetchOrder("scene/a", (packed.root,), is_manifest=True)).error == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"junk" * 100])
+def test_what_is_no_manifest_ends_with_a_sentence(farm: Farm, content: bytes) -> None:
+    source, other = farm.add(2)
+    root, _ = source.store.put_bytes(content)
+    assert "manifest" in other.fetch(FetchOrder("scene/b", (root,), is_manifest=True)).error
+
+
+def test_a_manifest_of_an_impossible_size_is_not_even_asked_for(farm: Farm) -> None:
+    (other,) = farm.add(1)
+    root = BlobRef(BlobId(b"r" * 32), MAX_MANIFEST_BYTES + 1)
+    assert "too many" in other.fetch(FetchOrder("scene/b", (root,), is_manifest=True)).error
 
 
 def test_what_nobody_holds_ends_with_the_names_of_those_who_were_asked(farm: Farm) -> None:
@@ -150,59 +93,204 @@ def test_what_nobody_holds_ends_with_the_names_of_those_who_were_asked(farm: Far
 
 def test_a_damaged_copy_is_never_taken_and_the_other_holders_give_the_file(farm: Farm) -> None:
     good, bad, other = farm.add(3)
-    ref, data = put_file(good, 3_000_000)
+    ref, data = good.put_file(3_000_000)
     assert bad.fetch(FetchOrder("scene/a", (ref,))).error == ""
-    path = bad.store.open_blob(ref)
-    assert path is not None
-    path.chmod(0o644)
-    with path.open("r+b") as file:
-        file.write(b"spoilt by a failing disk")
+    bad.spoil(ref)
     assert other.fetch(FetchOrder("scene/a", (ref,))).error == ""
-    assert content(other, ref) == data
+    assert other.content(ref) == data
 
 
 def test_a_fetch_that_a_crash_cut_short_goes_on_where_it_was(farm: Farm) -> None:
-    source, other = farm.add(2, Settings(upload_mb_s=4.0, upload_busy_mb_s=0.0))
-    ref, data = put_file(source, 12_000_000)
-    told: queue.SimpleQueue[FetchProgressed | FetchEnded] = queue.SimpleQueue()
-    other.transfers.fetch(FetchOrder("scene/a", (ref,)), told.put)
+    source, other = farm.add(2, limited(4.0))
+    ref, data = source.put_file(12_000_000)
+    told = other.begin(FetchOrder("scene/a", (ref,)))
     while not (isinstance(said := told.get(timeout=LIMIT_S), FetchProgressed) and said.done_bytes > 1_000_000):
         pass
     other = farm.revive(other)
-    held_bytes = other.store.bitmap(ref).bit_count() * 128 * 1024
+    held_bytes = other.store.bitmap(ref).bit_count() * BLOCK
     assert held_bytes >= 900_000
-    before_bytes = source.transfers._mesh.traffic.bytes_out
+    before_bytes = sent_bytes(source)
     assert other.fetch(FetchOrder("scene/a", (ref,))).error == ""
-    assert content(other, ref) == data
-    assert source.transfers._mesh.traffic.bytes_out - before_bytes < 12_000_000 - held_bytes + 1_000_000
+    assert other.content(ref) == data
+    assert sent_bytes(source) - before_bytes < 12_000_000 - held_bytes + 1_000_000
 
 
 def test_half_a_file_is_served_on(farm: Farm) -> None:
     source, middle = farm.add(2)
-    ref, data = put_file(source, 2_000_000)
+    ref, data = source.put_file(2_000_000)
     blocks = source.store.block_list(ref)
     assert blocks is not None
     middle.store.begin(ref, blocks)
-    middle.store.write_block(ref, 3, data[3 * 131072 : 4 * 131072])
+    middle.store.write_block(ref, 3, data[3 * BLOCK : 4 * BLOCK])
     (last,) = farm.add(1)
-    before_bytes = middle.transfers._mesh.traffic.bytes_out
+    before_bytes = sent_bytes(middle)
     assert last.fetch(FetchOrder("scene/a", (ref,))).error == ""
-    assert content(last, ref) == data
-    assert middle.transfers._mesh.traffic.bytes_out > before_bytes
+    assert last.content(ref) == data
+    assert sent_bytes(middle) > before_bytes
+
+
+def test_a_node_that_listens_nowhere_fetches_and_serves(farm: Farm) -> None:
+    (open_place,) = farm.add(1)
+    (shy,) = farm.add(1, host="")
+    ref, data = open_place.put_file(400_000)
+    assert shy.fetch(FetchOrder("scene/a", (ref,))).error == ""
+    assert shy.content(ref) == data
+    own, own_data = shy.put_file(500_000, "own.bin")
+    assert open_place.fetch(FetchOrder("scene/b", (own,), holders=(shy.id,))).error == ""
+    assert open_place.content(own) == own_data
+
+
+def test_what_a_node_takes_in_while_a_peer_looks_for_it_is_told_to_the_peer(farm: Farm) -> None:
+    source, other = farm.add(2)
+    data = os.urandom(300_000)
+    elsewhere = Place(farm.directory / "elsewhere")
+    frame = elsewhere.put(data)
+    elsewhere.close()
+    told = other.begin(FetchOrder("result/a", (BlobRef(BlobId(frame.sha256), frame.size_bytes),)))
+    until(lambda: sent_bytes(other) > 0)  # it was looked for
+    path = source.home / "frame.exr"
+    path.write_bytes(data)
+    source.files.take_in("result/a", [path])
+    assert ending(told).error == ""
+
+
+# Orders
 
 
 def test_a_fetch_that_is_stopped_says_nothing_more_and_can_begin_again(farm: Farm) -> None:
-    source, other = farm.add(2, Settings(upload_mb_s=1.0, upload_busy_mb_s=0.0))
-    ref, _ = put_file(source, 3_000_000)
-    told: queue.SimpleQueue[FetchProgressed | FetchEnded] = queue.SimpleQueue()
-    other.transfers.fetch(FetchOrder("scene/a", (ref,)), told.put)
+    source, other = farm.add(2, limited(1.0))
+    ref, _ = source.put_file(3_000_000)
+    told = other.begin(FetchOrder("scene/a", (ref,)))
     assert isinstance(told.get(timeout=LIMIT_S), FetchProgressed)
     other.transfers.stop_fetch("scene/a")
-    small, data = put_file(source, 1000, "small.bin")
+    small, data = source.put_file(1000, "small.bin")
     assert other.fetch(FetchOrder("scene/b", (small,))).error == ""
-    assert content(other, small) == data
+    assert other.content(small) == data
     while not told.empty():
         assert isinstance(told.get(), FetchProgressed)
+
+
+def test_whoever_waits_for_a_fetch_hears_that_another_took_its_place(farm: Farm) -> None:
+    source, other = farm.add(2)
+    former = other.begin(FetchOrder("scene/a", (BlobRef(BlobId(b"l" * 32), 5000),)))
+    ref, _ = source.put_file(1000)
+    assert other.fetch(FetchOrder("scene/a", (ref,))).error == ""
+    assert "took its place" in ending(former).error
+
+
+def test_pins_are_let_go_after_the_fetches_that_were_ordered_before(farm: Farm) -> None:
+    source, other = farm.add(2)
+    ref, _ = source.put_file(1000)
+    for _ in range(20):
+        other.begin(FetchOrder("scene/a", (ref,), pin="scene/a"))
+        other.transfers.stop_fetch("scene/a")
+        other.transfers.release(["scene/a"])
+    assert other.fetch(FetchOrder("scene/b", (ref,), pin="scene/b")).error == ""
+    assert other.store.pin_keys() == ("scene/b",)
+
+
+# What goes wrong
+
+
+def test_a_scene_for_which_there_is_no_room_is_refused_before_anything_is_sent_for_it(farm: Farm) -> None:
+    (source,) = farm.add(1)
+    (small,) = farm.add(1, quota_bytes=3_000_000)
+    files = {f"{number}.bin": os.urandom(1_000_000) for number in range(5)}
+    packed = source.pack(files, source.home / "show")
+    ended = small.fetch(FetchOrder("scene/a", (packed.root,), is_manifest=True, pin="scene/a"))
+    assert ended.is_disk_full
+    assert "no room" in ended.error
+    assert "Raise" in ended.error
+    assert sent_bytes(source) < 100_000
+
+
+def test_a_store_that_fills_up_in_the_middle_ends_that_fetch_and_no_other(farm: Farm) -> None:
+    (source,) = farm.add(1, limited(2.0))
+    (other,) = farm.add(1, quota_bytes=14_000_000)
+    refs = tuple(source.put_file(200_000, f"{number}.bin")[0] for number in range(60))
+    small, _ = source.put_file(1000, "small.bin")
+    told = other.begin(FetchOrder("scene/a", refs, pin="scene/a"))
+    while not (isinstance(said := told.get(timeout=LIMIT_S), FetchProgressed) and said.done_bytes > 200_000):
+        pass
+    for size_bytes in (4_000_000, 2_000_000, 1_000_000, 500_000, 250_000):
+        with suppress(DiskFull):
+            other.store.put_bytes(os.urandom(size_bytes), f"scene/{size_bytes}")
+    ended = ending(told)
+    assert ended.is_disk_full
+    assert "no room" in ended.error
+    assert other.fetch(FetchOrder("scene/small", (small,), pin="scene/small")).error == ""
+
+
+def test_a_peer_that_sends_garbage_is_cut_off_and_no_other_transfer_suffers(farm: Farm) -> None:
+    source, other = farm.add(2, limited(4.0))
+    ref, data = source.put_file(4_000_000)
+    keys = new_keys()
+    stranger = ZmqMesh(keys)
+    try:
+        known = {place.id: place.keys.public for place in farm.places}
+        for place in farm.places:
+            others = {one.id: one.keys.public for one in farm.places if one is not place}
+            place.transfers.allow({**others, node_id_of(keys.public): keys.public})
+        stranger.allow(known)
+        stranger.tick(time.monotonic())
+        stranger.dial(other.id, f"127.0.0.1:{other.port}")
+        told = other.begin(FetchOrder("scene/a", (ref,)))
+        happened = wait_for(stranger, LinkUp)
+        for junk in (b"\0", os.urandom(5000), b"\x92\x08\xc4"):
+            stranger.send(other.id, junk)
+        wait_for(stranger, LinkDown)
+        assert ending(told).error == ""
+        assert other.content(ref) == data
+        assert happened
+    finally:
+        stranger.close(0.0)
+
+
+def wait_for(mesh: ZmqMesh, kind: type[LinkUp | LinkDown]) -> bool:
+    poller = zmq.Poller()
+    give_up_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < give_up_s:
+        for socket in mesh.pollables():
+            poller.register(socket, zmq.POLLIN)
+        poller.poll(200)
+        for socket in list(dict(poller.sockets)):
+            poller.unregister(socket)
+        mesh.tick(time.monotonic())
+        if any(isinstance(event, kind) for event in mesh.receive()):
+            return True
+    pytest.fail(f"no {kind.__name__}")
+
+
+def test_closing_while_fetches_run_is_quick_and_whoever_waits_hears_so(farm: Farm) -> None:
+    source, other = farm.add(2, limited(1.0))
+    ref, _ = source.put_file(6_000_000)
+    told = other.begin(FetchOrder("scene/a", (ref,)))
+    assert isinstance(told.get(timeout=LIMIT_S), FetchProgressed)
+    ended = threading.Event()
+    threading.Thread(target=lambda: (other.transfers.close(), ended.set())).start()
+    assert ended.wait(CLOSE_LIMIT_S + 2.0)
+    assert "ending" in ending(told).error
+    assert "ending" in other.fetch(FetchOrder("scene/b", (ref,))).error
+
+
+def test_transfers_that_were_never_opened_end_as_well(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    told = place.begin(FetchOrder("scene/a", (BlobRef(BlobId(b"l" * 32), 5000),)))
+    place.close()
+    assert "ending" in ending(told).error
+
+
+def test_a_thread_that_has_nothing_to_do_sleeps(farm: Farm) -> None:
+    source, other = farm.add(2)
+    ref, _ = source.put_file(300_000)
+    assert other.fetch(FetchOrder("scene/a", (ref,))).error == ""
+
+    def sleeps(place: Place) -> bool:
+        transfers = place.transfers
+        due_s = min(transfers._next_tick_s, transfers._wake_s, transfers._next_look_s())
+        return due_s - time.monotonic() > 20.0
+
+    until(lambda: sleeps(source) and sleeps(other))
 
 
 @pytest.mark.parametrize(
@@ -214,3 +302,25 @@ def test_the_artist_at_the_machine_gets_the_network_first(
 ) -> None:
     settings = replace(Settings(), upload_mb_s=limits[0], upload_busy_mb_s=limits[1])
     assert upload_limit(settings, is_here) == expected
+
+
+def test_the_disk_that_hangs_keeps_nobody_from_being_served(farm: Farm) -> None:
+    """The thread that prepares fetches waits for the store's pins; reads for peers go on beside it."""
+    source, other = farm.add(2)
+    ref, data = source.put_file(300_000)
+    is_held, may_go = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        is_held.set()
+        assert may_go.wait(LIMIT_S)
+
+    source.transfers._work.prepare(hang)
+    try:
+        assert is_held.wait(LIMIT_S)
+        waiting: queue.SimpleQueue[FetchEnded | FetchProgressed] = source.begin(FetchOrder("scene/b", (ref,)))
+        assert other.fetch(FetchOrder("scene/a", (ref,))).error == ""
+        assert other.content(ref) == data
+        assert waiting.empty()
+    finally:
+        may_go.set()
+    assert ending(waiting).error == ""

@@ -197,6 +197,7 @@ _CROWD = tuple((OAK, LogId(f"{n:a>8}".translate(str.maketrans("0189", "wxyz"))),
 vectors = few(positions) | pick([_CROWD, _CROWD[:9], ((1,),), ((OAK, "bad", 1, b""),)])
 words = few(texts(200))
 told_apps = few(st.tuples(pick(["ocean", "blender", ""]), pick(["", "4.2.0", "x" * 40]), words), 64)
+told_frames = few(st.tuples(pick(["f_0001.png", "../f", "", "x" * 200]), counts(), pick([b"h" * 32, b"\0" * 32])))
 running = few(st.tuples(leases, pick([0, 500, 1000]), pick([0, 1, -(1 << 40), 1 << 40])))
 _BUSY = tuple(((OAK, LOGS[OAK], n + 1), 0, 0) for n in range(m.MAX_RUNNING))
 _PULLS = tuple((OAK, LOGS[OAK], n % 30 + 1, MOST) for n in range(10_000))
@@ -216,6 +217,7 @@ said = st.one_of(
         counts(),
         pick([0, 4, 1 << 16]),
         addresses,
+        pick([0, 7103, (1 << 16) - 1]),
     ),
     st.builds(
         m.Beat,
@@ -225,6 +227,7 @@ said = st.one_of(
         pick([0, 1, 1 << 16]),
         pick([0, 100_000]),
         running | st.just(_BUSY),
+        few(st.tuples(jobs, pick([0, 500, 1000])), m.MAX_FETCHING),
     ),
     st.builds(m.Actions, few(st.binary(max_size=9)) | st.just((b"",) * 20_000)),
     st.builds(m.VectorAsk, counts(MOST + 1), boots, counts(MOST + 1)),
@@ -238,6 +241,9 @@ said = st.one_of(
     st.builds(m.LeaseAsk, boots, counts(MOST + 1), jobs),
     st.builds(m.LeaseRefused, boots, counts(MOST + 1), reasons, pick([0, 1000, 600_000])),
     st.builds(m.LeaseWithdrawn, boots, counts(MOST + 1)),
+    st.builds(m.KeepAsk, leases, jobs, steps, tasks, told_frames),
+    st.builds(m.KeepTold, leases, st.booleans(), texts(200)),
+    st.builds(m.KeepMoved, leases, pick([0, 500, 1000])),
     st.builds(m.LogAsk, counts(MOST + 1), leases, counts(MOST + 1), pick([1, 512 * 1024])),
     st.builds(m.LogTell, counts(MOST + 1), st.booleans(), texts(60_000), counts(MOST), counts(MOST), st.booleans()),
     st.builds(m.Whereabouts, few(st.tuples(nodes, addresses))),

@@ -145,7 +145,7 @@ class Watch:
                     continue
                 asker = other.swarm._serving._askers.get(machine.name)
                 known = {*asker.queue, *asker.reading, *(one.row for one in asker.loaded)} if asker else set()
-                unknown = {ask for row, ask in peer.asks.items() if row not in known}
+                unknown = {(ask, ask.got) for row, ask in peer.asks.items() if row not in known}
                 twice = unknown & self._unknown.get(pair, set())
                 self._unknown[pair] = unknown
                 self._world.clock.check("S12", not twice, lambda at=pair: f"{at[1]} has no answer for {at[0]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import suppress
 from typing import Any
 
 from peerfarm.cli import text
@@ -12,12 +13,13 @@ from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.jobs import add_job_argument
 from peerfarm.cli.place import absolute, local_file
 from peerfarm.cli.screen import Screen
-from peerfarm.errors import NoAnswer
+from peerfarm.cli.transferline import TransferLine
+from peerfarm.errors import PeerfarmError
 from peerfarm.gateway.client import LocalClient
 
-SILENCE_S = 300.0
-"""A node that says nothing of a fetch for so long does not carry it out any more."""
-SHOWN = 10
+LISTEN_S = 60.0
+"""The node tells the end of every fetch, and a node that dies closes the connection; this is only between looks."""
+_SHOWN = 10
 
 
 def add_fetch(parser: argparse.ArgumentParser) -> None:
@@ -41,30 +43,33 @@ def run_fetch(args: argparse.Namespace, screen: Screen) -> int:
         screen.data({**begun, **end})
     else:
         _tell(begun, end, screen)
-    return ExitCode.REFUSED if end["missing_count"] or begun["not_done"] else ExitCode.OK
+    if end["is_timed_out"]:
+        return ExitCode.TIMED_OUT
+    return ExitCode.REFUSED if end["missing_count"] or end["is_cancelled"] else ExitCode.OK
 
 
 def _follow(client: LocalClient, begun: dict[str, Any], screen: Screen, timeout_s: float | None) -> dict[str, Any]:
+    """The last event of the fetch; the time limit and Ctrl-C cancel it."""
+    line = TransferLine(screen)
     deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    is_timed_out = False
     try:
         while True:
-            left_s = SILENCE_S if deadline_s is None else min(SILENCE_S, deadline_s - time.monotonic())
-            event = client.next_event(left_s) if left_s > 0 else None
+            left_s = LISTEN_S if deadline_s is None or is_timed_out else deadline_s - time.monotonic()
+            event = client.next_event(min(LISTEN_S, left_s)) if left_s > 0 else None
             if event is None:
-                client.call("cancel_fetch", job=begun["job"])
-                raise NoAnswer(
-                    "the fetch did not end in time", "What has come stays, and another fetch goes on from there."
-                )
-            if event.get("job") != begun["job"]:
-                continue
-            if event["type"] == "fetch/ended":
-                return {name: event[name] for name in ("done", "total", "missing", "missing_count", "is_cancelled")}
-            if event["type"] == "fetch/progress":
-                words = f"fetching: {event['done']} of {text.count(event['total'], 'task')}"
-                screen.progress(event["done"] / max(event["total"], 1), words)
+                if not is_timed_out and deadline_s is not None and time.monotonic() >= deadline_s:
+                    is_timed_out = True
+                    with suppress(PeerfarmError):  # it may have ended in the same moment
+                        client.call("cancel_fetch", job=begun["job"])
+            elif event.get("job") == begun["job"]:
+                line.show(event)
+                if event["type"] == "fetch/ended":
+                    return {**event, "is_timed_out": is_timed_out}
     except KeyboardInterrupt:
-        client.call("cancel_fetch", job=begun["job"])
-        screen.note("no longer fetching; what has come stays")
+        with suppress(PeerfarmError):  # it may have ended in the same moment
+            client.call("cancel_fetch", job=begun["job"])
+        screen.note("no longer fetching; what has come stays, and another fetch goes on from there")
         raise
     finally:
         screen.erase()
@@ -72,15 +77,16 @@ def _follow(client: LocalClient, begun: dict[str, Any], screen: Screen, timeout_
 
 def _tell(begun: dict[str, Any], end: dict[str, Any], screen: Screen) -> None:
     where = ", ".join(text.clean(directory) for directory in begun["directories"])
-    screen.line(f"fetched the frames of {end['done']} of {text.count(end['total'], 'finished task')} into {where}")
-    for row in end["missing"][:SHOWN]:
-        frames = f"frames {row['frames']}" if row["frames"] else f"task {row['task']}"
-        screen.note(f"missing: {frames} of step {row['step']}: {text.clean(row['why'])}")
-    if end["missing_count"] > SHOWN:
-        screen.note(f"and {end['missing_count'] - SHOWN} tasks more are missing")
+    screen.line(f"fetched {end['done']} of {text.count(end['total'], 'task')} into {where}")
+    if end["is_timed_out"]:
+        screen.note("peerfarm: the fetch did not end in time; another one goes on from there")
     if begun["not_done"]:
-        screen.note(f"{text.count(begun['not_done'], 'task')} of the job {_are(begun['not_done'])} not done yet")
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+        screen.note(f"{text.count(begun['not_done'], 'task')} not rendered yet")
+    if not end["missing_count"]:
+        return
+    screen.note(f"{text.count(end['missing_count'], 'task')} missing:")
+    for row in end["missing"][:_SHOWN]:
+        frames = f" (frames {text.clean(row['frames'])})" if row["frames"] else ""
+        screen.note(f"  step {row['step']}, task {row['task']}{frames}: {text.clean(row['why'])}")
+    if end["missing_count"] > _SHOWN:
+        screen.note(f"  and {end['missing_count'] - min(_SHOWN, len(end['missing']))} more")

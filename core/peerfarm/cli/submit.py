@@ -17,6 +17,7 @@ from peerfarm.cli.screen import Screen
 from peerfarm.cli.transferline import TransferLine
 from peerfarm.errors import RequestRefused
 from peerfarm.gateway.client import LocalClient
+from peerfarm.model.pathmap import FOLDING_SYSTEMS, split_path, starts_with
 
 INSPECT_LIMIT_S = 120.0
 """The application opens the scene to read its defaults; a large one takes its time."""
@@ -71,6 +72,9 @@ def run_submit(args: argparse.Namespace, screen: Screen) -> int:
             job["files"] = args.files or _files_mode(client, wish, job)
             if args.overwrite:
                 job["overwrite"] = True
+            if args.allow_missing and wish.app == "blender":
+                for step in job["steps"]:
+                    step["params"]["allow_missing"] = True  # the renderer refuses too, unless its step allows it
             request = {"job": job}
         if args.allow_missing:
             request["allow_missing"] = True
@@ -113,7 +117,8 @@ def _files_mode(client: LocalClient, wish: Wish, job: dict[str, Any]) -> str:
     system = {"win32": "windows", "darwin": "darwin"}.get(sys.platform, "linux")
     for root in roots:
         place = root.get(system, "")
-        if place and os.path.commonpath([place, path or os.sep]) == os.path.normpath(place):
+        parts, prefix = split_path(path), split_path(place)
+        if parts and prefix and starts_with(parts, prefix, system in FOLDING_SYSTEMS):
             return "shared"
     return "peers"
 

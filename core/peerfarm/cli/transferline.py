@@ -7,7 +7,7 @@ from typing import Any
 from peerfarm.cli import text
 from peerfarm.cli.screen import Screen
 
-KINDS = ("submit/progress",)
+KINDS = ("submit/progress", "fetch/progress")
 
 
 class TransferLine:
@@ -21,8 +21,7 @@ class TransferLine:
         """Show one progress event; others are passed over."""
         if event.get("type") not in KINDS:
             return
-        total, done = event.get("total_bytes") or 0, event.get("done_bytes") or 0
-        fraction = done / total if total else 0.0
+        fraction = progress_fraction(event)
         words = progress_words(event)
         self._screen.progress(fraction, words)
         said = (str(event.get("text", "")), int(fraction * 10))
@@ -31,16 +30,29 @@ class TransferLine:
             self._screen.note(f"{text.percent(fraction):>5}  {words}")
 
 
+def progress_fraction(event: dict[str, Any]) -> float:
+    """How much of it is done, 0 to 1: by bytes where they are told, else by tasks."""
+    for done_name, total_name in (("done_bytes", "total_bytes"), ("done", "total")):
+        done, total = event.get(done_name) or 0, event.get(total_name) or 0
+        if total:
+            return float(min(1.0, done / total))
+    return 0.0
+
+
 def progress_words(event: dict[str, Any]) -> str:
     """What one progress event says, in words for people."""
     words = text.clean(event.get("text") or "fetching")
+    if event.get("total"):
+        words += f" {event.get('done') or 0} of {text.count(event['total'], 'task')}"
     total, done, rate = (event.get(name) or 0 for name in ("total_bytes", "done_bytes", "rate_bytes_s"))
     if total:
-        words += f" {text.size(done)} of {text.size(total)}"
+        words += f"{',' if event.get('total') else ''} {text.size(done)} of {text.size(total)}"
     if event.get("total_files"):
-        words += f", {event['done_files']} of {text.count(event['total_files'], 'file')}"
+        words += f", {event.get('done_files') or 0} of {text.count(event['total_files'], 'file')}"
     if rate >= 1:
         words += f", {text.size(rate)}/s"
         if total > done:
             words += f", {text.duration((total - done) / rate)} left"
+    if event.get("missing"):
+        words += f", {event['missing']} could not be fetched"
     return words

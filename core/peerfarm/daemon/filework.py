@@ -64,7 +64,7 @@ class FileWork:
 
     def settle_doubt(self) -> None:
         """All pins that the node still wants are known: what was kept because pins may have been lost is let go."""
-        self._store.unpin(DOUBT_PIN)
+        self._transfers.release([DOUBT_PIN])
 
     def open(self, host: str, port: int) -> int:
         """Serve peers, and return the port; see Transfers."""
@@ -101,13 +101,15 @@ class FileWork:
             self._packing.stop(request)
         for pack_order in effects.packs:
             self._packing.begin(pack_order)
-        try:
-            for key in effects.released:
-                self._store.unpin(key)
-            if effects.forgotten:
+        for publish_order in effects.publishes:
+            self.files.expect(publish_order)
+        if effects.released:
+            self._transfers.release(effects.released)
+        if effects.forgotten:
+            try:
                 self._outputs.forget(effects.forgotten)
-        except PeerfarmError as error:
-            self._alarm(str(error))
+            except PeerfarmError as error:
+                self._alarm(str(error))
 
     def close(self) -> None:
         """Stop serving, fetching and packing."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from peerfarm.daemon.outputs import Outputs
 from peerfarm.daemon.transfers import Transfers
 from peerfarm.errors import DiskFull, InvalidManifest, OutputMissing, PeerfarmError, RequestRefused, StoreError
-from peerfarm.model.blob import BlobRef, block_count
+from peerfarm.model.blob import MAX_BLOB_BYTES, BlobRef, block_count
 from peerfarm.model.files import FetchEnded, FetchOrder, FetchProgressed
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.job import FilesMode
@@ -24,7 +24,10 @@ from peerfarm.model.manifest import Manifest, decode_manifest
 from peerfarm.model.pathmap import PathMap, checkout_map
 from peerfarm.model.render import FrameFile, PublishOrder
 from peerfarm.runner.files import Errand, FilesLacking, FilesStopped, ref_of
-from peerfarm.store.blobs import BlobStore, FileFault, Hold, hash_file
+from peerfarm.store.blobs import BlobStore, FileFault, Hold
+from peerfarm.store.blobs.disk import open_plain
+from peerfarm.store.blobs.layout import Draft
+from peerfarm.store.blobs.reading import hash_blocks
 
 LOOK_S = 0.25
 """How often a wait looks whether it was stopped."""
@@ -33,7 +36,8 @@ SILENCE_S = 900.0
 TRIES = 3
 """A file that was damaged on this node's disk is dropped and fetched again so often, for one checkout."""
 MAX_EXPECTED = 64
-"""Deliveries whose fetch runs ahead."""
+"""Deliveries whose fetch runs ahead; of more than the node orders at a time the oldest do not come any more."""
+MOVED_EVERY_S = 0.5
 
 _Told = queue.SimpleQueue[FetchProgressed | FetchEnded]
 
@@ -51,6 +55,7 @@ class NodeFiles:
 
     def check_out(self, root: BlobRef, directory: Path, errand: Errand) -> PathMap:
         """Lay the files of a manifest out; see `Files`."""
+        errand = _calmed(errand)
         with self._store.hold() as hold:
             for left in reversed(range(TRIES)):
                 manifest = self._whole_manifest(root, hold, errand)
@@ -109,38 +114,36 @@ class NodeFiles:
     @contextmanager
     def bring(self, frames: Sequence[FrameFile], holders: Sequence[NodeId], errand: Errand) -> Iterator[None]:
         """Have these frames here; see `Files`."""
+        errand = _calmed(errand)
         refs = tuple(dict.fromkeys(map(ref_of, frames)))
         with self._store.hold() as hold:
             hold.add([ref.id for ref in refs])
             with self._lock:
                 expected = self._expected.pop(refs, None)
+            if expected is not None and not all(map(self._has, refs)):
+                self._wait(*expected, errand)
             if not all(map(self._has, refs)):
-                self._wait(*(expected or self._fetch(refs, holders)), errand)
+                self._wait(*self._fetch(refs, holders), errand)
             yield
 
     def expect(self, order: PublishOrder) -> None:
         """Begin to fetch what is to be delivered: deliveries into one folder go one after the other, fetches need not.
 
-        From one thread alone.
+        What comes of it is told to the `bring` of the same frames.
         """
         refs = tuple(dict.fromkeys(map(ref_of, order.frames)))
         if order.files is not FilesMode.PEERS or all(map(self._has, refs)):
             return
         with self._lock:
-            if refs in self._expected or len(self._expected) >= MAX_EXPECTED:
-                return
-            self._expected[refs] = self._fetch(refs, order.holders)
-
-    def unexpect(self) -> None:
-        """Forget fetches that ran ahead of deliveries that have ended without them, or do not come."""
-        with self._lock:
-            ended = [refs for refs in self._expected if all(map(self._has, refs))]
-            for refs in ended:
-                del self._expected[refs]
+            if refs not in self._expected:
+                self._expected[refs] = self._fetch(refs, order.holders)
+            if len(self._expected) > MAX_EXPECTED:
+                _, (key, _) = self._expected.popitem(last=False)
+                self._transfers.stop_fetch(key)
 
     def place(self, frame: FrameFile, target: Path, errand: Errand) -> None:
         """Let a frame appear; see `Files`. A link where the system has them: nobody may write to it."""
-        note = _stopping(errand)
+        note = _stopping(_calmed(errand))
         path = self._store.sound_file(ref_of(frame), note)
         if path is None:
             raise _gone(frame)
@@ -153,15 +156,11 @@ class NodeFiles:
     def copy_out(self, frame: FrameFile, target: Path, errand: Errand) -> None:
         """Write a copy for the user; see `Files`. Each block is compared with its hash on the way."""
         ref = ref_of(frame)
-        note = _stopping(errand)
+        note = _stopping(_calmed(errand))
         try:
             with target.open("xb") as copy:
                 for block in range(block_count(ref.size_bytes)):
-                    data = self._store.read_block(ref, block)
-                    if data is None:
-                        raise _gone(frame)
-                    copy.write(data)
-                    note(len(data))
+                    note(copy.write(self._block(frame, ref, block)))
                 copy.flush()
                 os.fsync(copy.fileno())
         except FileExistsError:
@@ -171,9 +170,20 @@ class NodeFiles:
                 target.unlink(missing_ok=True)
             raise
 
+    def _block(self, frame: FrameFile, ref: BlobRef, block: int) -> bytes:
+        data = self._store.read_block(ref, block)
+        if data is None:
+            raise _gone(frame)
+        return data
+
     def id_of(self, path: Path, errand: Errand) -> bytes:
         """The blob id of a file; see `Files`."""
-        return hash_file(path, _stopping(errand)).id
+        with open_plain(path, follows_links=False) as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            if size_bytes > MAX_BLOB_BYTES:
+                return b""
+            blocks = hash_blocks(file, size_bytes, _stopping(_calmed(errand)))
+        return blocks.id if blocks is not None else b""
 
     def may_deliver(self, job: JobId, directory: str) -> bool:
         """Whether a user of this machine named that directory; see `Files`."""
@@ -181,17 +191,8 @@ class NodeFiles:
 
     def take_in(self, pin: str, paths: Sequence[Path]) -> tuple[BlobRef, ...]:
         """Move files into the store; see `Files`."""
-        drafts = []
         with self._store.hold() as hold:
-            try:
-                for path in paths:
-                    drafts.append(self._store.draft_of(path, _ignore, is_own=True)[0])
-            except BaseException as error:
-                for draft in drafts:
-                    self._store.give_up(draft)
-                if isinstance(error, FileFault):
-                    raise OutputMissing(str(error), error.hint) from error
-                raise
+            drafts = self._drafts(paths)
             self._store.settle(drafts, hold)
             refs = tuple(draft.blocks.ref for draft in drafts)
             self._store.pin(pin, (ref.id for ref in refs))
@@ -200,6 +201,18 @@ class NodeFiles:
                 path.unlink()
         self._transfers.came(refs)
         return refs
+
+    def _drafts(self, paths: Sequence[Path]) -> list[Draft]:
+        drafts: list[Draft] = []
+        try:
+            drafts.extend(self._store.draft_of(path, _ignore, is_own=True)[0] for path in paths)
+        except BaseException as error:
+            for draft in drafts:
+                self._store.give_up(draft)
+            if isinstance(error, FileFault):
+                raise OutputMissing(str(error), error.hint) from error
+            raise
+        return drafts
 
     def _fetch(
         self, refs: tuple[BlobRef, ...], holders: Sequence[NodeId], *, is_manifest: bool = False
@@ -246,6 +259,20 @@ def _gone(frame: FrameFile) -> PeerfarmError:
 
 def _percent(done: int, total: int) -> str:
     return f"{100 * done // max(1, total)} %"
+
+
+def _calmed(errand: Errand) -> Errand:
+    """The same, told of progress now and then instead of at every file."""
+    next_s = 0.0
+
+    def moved(words: str) -> None:
+        nonlocal next_s
+        now_s = time.monotonic()
+        if now_s >= next_s:
+            next_s = now_s + MOVED_EVERY_S
+            errand.moved(words)
+
+    return Errand(errand.is_stopped, moved)
 
 
 def _stopping(errand: Errand) -> Callable[[int], None]:

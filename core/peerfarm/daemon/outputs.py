@@ -6,14 +6,18 @@ them.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from peerfarm.errors import StoreError
+from peerfarm.errors import DiskFull, StoreError
 from peerfarm.model.ids import JobId
+from peerfarm.store.durable import sync_directory
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Outputs:
@@ -28,27 +32,28 @@ class Outputs:
         self._lock = threading.Lock()
         self._named: dict[str, list[str]] = {}
         try:
-            lines = path.read_text("utf-8").splitlines() if path.exists() else []
-        except (OSError, UnicodeDecodeError) as error:
+            lines = path.read_bytes().splitlines() if path.exists() else []
+        except OSError as error:
             raise StoreError(
-                f"{path} cannot be read: {error}", "Move it away; frames are then fetched by hand."
+                f"{path} cannot be read: {error.strerror or error}", "Move it away; frames are then fetched by hand."
             ) from error
         for line in lines:
             try:
                 job, directories = json.loads(line)
                 self._named[str(job)] = [str(directory) for directory in directories]
             except (ValueError, TypeError):
-                continue  # the line that a crash cut short
+                continue  # a line that a crash cut short, or that was damaged
 
     def name(self, job: JobId, directories: Iterable[str]) -> None:
         """Note it before the job is submitted.
 
         Raises:
-            StoreError: The disk refuses.
+            StoreError: The disk refuses; nothing is noted.
         """
+        listed = list(directories)
         with self._lock:
-            self._named[job] = list(directories)
-            self._write([(job, self._named[job])], "a")
+            self._write([(job, listed)], "ab")
+            self._named[job] = listed
 
     def is_named(self, job: JobId, directory: str) -> bool:
         """Whether somebody here named that folder for that job."""
@@ -56,22 +61,30 @@ class Outputs:
             return directory in self._named.get(job, ())
 
     def forget(self, jobs: Iterable[JobId]) -> None:
-        """These jobs are archived or deleted. Raises StoreError when the disk refuses."""
+        """These jobs are archived or deleted.
+
+        Raises:
+            StoreError: The disk refuses; they are known again after the next start.
+        """
         with self._lock:
             gone = [job for job in jobs if self._named.pop(job, None) is not None]
             if gone:
-                self._write(list(self._named.items()), "w")
+                self._write(list(self._named.items()), "wb")
 
     def _write(self, rows: list[tuple[str, list[str]]], mode: str) -> None:
-        draft = self._path.with_suffix(".tmp") if mode == "w" else self._path
+        place = self._path.with_suffix(".tmp") if mode == "wb" else self._path
+        is_new = not self._path.exists()
         try:
-            with draft.open(mode, encoding="utf-8") as file:
-                if mode == "a" and file.tell():
-                    file.write("\n")  # closes a line that a crash cut short
-                file.writelines(json.dumps(row) + "\n" for row in rows)
+            with place.open(mode) as file:
+                if file.tell():
+                    file.write(b"\n")  # closes a line that a crash cut short
+                file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
                 file.flush()
                 os.fsync(file.fileno())
-            if mode == "w":
-                draft.replace(self._path)
+            if place != self._path:
+                place.replace(self._path)
+            if is_new or place != self._path:
+                sync_directory(self._path.parent)
         except OSError as error:
-            raise StoreError(f"{self._path} cannot be written: {error.strerror}", "Make room on that disk.") from error
+            kind = DiskFull if error.errno in _FULL else StoreError
+            raise kind(f"{self._path} cannot be written: {error.strerror or error}", "Look at that disk.") from error

@@ -4,39 +4,48 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from peerfarm.daemon.outputs import Outputs
 from peerfarm.errors import PeerfarmError, RequestRefused
 from peerfarm.model.collected import Collected
+from peerfarm.model.filenames import collision_key
 from peerfarm.model.files import Packed, PackOrder, PackProgressed
 from peerfarm.model.mergedfiles import merged
+from peerfarm.model.pathmap import FOLDING_SYSTEMS
 from peerfarm.runner import ProcessRunner
 from peerfarm.store.blobs import BlobStore, FileToPack, HashCache, pack, this_system
 
 TOLD_EVERY_S = 0.25
+ALIVE_EVERY_S = 5.0
+"""How often it is told that an application still looks into a scene: the node gives up what says nothing."""
 SHOWN = 10
+MAX_WARNINGS = 50
 THREADS = 2
 """Submissions that are packed at once; others wait."""
+_CANCELLED = "the submission was cancelled"
 
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Run:
     order: PackOrder
     is_cancelled: threading.Event = field(default_factory=threading.Event)
     told_s: float = 0.0
     begun_s: float = 0.0
+    words: str = ""
 
 
 class Packing:
     """Carries pack orders out, a few at once.
+
+    Its threads keep no program alive: the storage that they read may hang.
 
     Args:
         tell: Called from any thread with PackProgressed and Packed.
@@ -55,14 +64,20 @@ class Packing:
         self._runner = runner
         self._outputs = outputs
         self._tell = tell
-        self._pool = ThreadPoolExecutor(THREADS, "peerfarm-pack")
+        self._queue: queue.SimpleQueue[_Run | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
         self._runs: dict[str, _Run] = {}
 
+    # From the loop's thread
+
     def begin(self, order: PackOrder) -> None:
-        """Pack; ends with a Packed of this request, unless it is stopped before."""
-        run = _Run(order)
-        self._runs[order.request] = run
-        self._pool.submit(self._work, run)
+        """Pack; ends with a Packed of this request, also when it was stopped."""
+        run = self._runs[order.request] = _Run(order)
+        if len(self._threads) < THREADS:
+            thread = threading.Thread(target=self._work, name="peerfarm-pack", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._queue.put(run)
 
     def stop(self, request: str) -> None:
         """Nobody waits for it any more."""
@@ -71,40 +86,52 @@ class Packing:
             run.is_cancelled.set()
 
     def close(self) -> None:
-        """Stop everything; does not wait for an application that is being asked."""
+        """Stop everything; does not wait."""
         for run in list(self._runs.values()):
             run.is_cancelled.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for _ in self._threads:
+            self._queue.put(None)
 
-    def _work(self, run: _Run) -> None:
-        request = run.order.request
-        try:
-            packed = self._pack(run)
-        except PeerfarmError as error:
-            packed = Packed(request, None, error=str(error), hint=error.hint)
-        except Exception as error:  # a bug here must become an answer, or the user would wait in vain
-            _logger.exception("packing failed")
-            packed = Packed(request, None, error=f"packing the job's files failed: {type(error).__name__}: {error}")
-        self._runs.pop(request, None)
-        self._tell(packed)
+    # In the threads
 
-    def _pack(self, run: _Run) -> Packed:
+    def _work(self) -> None:
+        while (run := self._queue.get()) is not None:
+            request = run.order.request
+            try:
+                packed = self._packed(run)
+            except PeerfarmError as error:
+                packed = Packed(request, None, error=str(error), hint=error.hint)
+            except Exception as error:  # a bug here must become an answer, or the user would wait in vain
+                _logger.exception("packing failed")
+                words = f"packing the job's files failed: {type(error).__name__}: {error}"
+                packed = Packed(request, None, error=words)
+            self._runs.pop(request, None)
+            self._tell(packed)
+
+    def _packed(self, run: _Run) -> Packed:
         order = run.order
-        _check_outputs(order)
-        self._outputs.name(order.job, [directory for directory, _ in order.outputs])
+        if run.is_cancelled.is_set():
+            raise RequestRefused(_CANCELLED)
+        check_outputs(order)
         found = self._collect(run)
-        if found is None:
-            return Packed(order.request, None)
-        warnings = list(found.warnings)
-        if found.missing:
-            told = [f"{missing.path} ({missing.why})" for missing in found.missing]
-            text = _listed("the scene needs files that are not there", told)
-            if not order.may_miss_files:
-                raise RequestRefused(text, "Correct the paths, or submit with --allow-missing to render without them.")
-            warnings.append(text)
+        packed = Packed(order.request, None)
+        if found is not None:
+            warnings = [*found.warnings, *_missing(found, may_miss_files=order.may_miss_files)]
+            packed = self._pack(run, found, warnings)
+        if run.is_cancelled.is_set():
+            raise RequestRefused(_CANCELLED)
+        self._outputs.name(order.job, [directory for directory, _ in order.outputs])
+        for directory, _ in order.outputs:
+            _make_output(directory)
+        return packed
+
+    def _pack(self, run: _Run, found: Collected, warnings: list[str]) -> Packed:
+        order = run.order
         gone = {missing.path for missing in found.missing}
         files = [FileToPack(Path(p.path), p.place, p.origin) for p in found.places() if p.path not in gone]
-        run.begun_s = time.monotonic()
+        if not files:
+            return Packed(order.request, None, _bounded(warnings))
+        run.begun_s, run.told_s = time.monotonic(), 0.0
         result = pack(
             files,
             found.base,
@@ -115,12 +142,10 @@ class Packing:
             run.is_cancelled.is_set,
             f"scene/{order.job}",
         )
+        manifest = result.manifest
+        warnings += [f"Windows cannot render this job: {fault}" for fault in result.warnings]
         return Packed(
-            order.request,
-            result.root,
-            (*warnings, *result.warnings[:SHOWN]),
-            files=len(result.manifest.files),
-            size_bytes=result.manifest.size_bytes,
+            order.request, result.root, _bounded(warnings), files=len(manifest.files), size_bytes=manifest.size_bytes
         )
 
     def _collect(self, run: _Run) -> Collected | None:
@@ -131,12 +156,21 @@ class Packing:
             key = (step.app, str(step.params.get("scene", number)))
             if key in found:
                 continue
-            self._tell(PackProgressed(run.order.request, f"looking into {Path(key[1]).name or step.app}"))
+            run.words = f"looking into {Path(key[1]).name}" if "scene" in step.params else f"looking at {step.app}"
+            run.told_s = 0.0
             name = f"collect-{run.order.job}-{number}"
-            collected = self._runner.collect(step, system, name, run.is_cancelled.is_set)
+            collected = self._runner.collect(step, system, name, lambda: self._is_cancelled(run))
             if collected is not None:
                 found[key] = collected
         return merged(tuple(found.values())) if found else None
+
+    def _is_cancelled(self, run: _Run) -> bool:
+        """Asked several times a second while an application looks into a scene."""
+        now_s = time.monotonic()
+        if now_s - run.told_s >= ALIVE_EVERY_S:
+            run.told_s = now_s
+            self._tell(PackProgressed(run.order.request, run.words))
+        return run.is_cancelled.is_set()
 
     def _progressed(self, run: _Run, done: int, total: int, files: int, all_files: int) -> None:
         now_s = time.monotonic()
@@ -147,28 +181,78 @@ class Packing:
         self._tell(PackProgressed(run.order.request, "hashing", done, total, files, all_files, rate))
 
 
-def _check_outputs(order: PackOrder) -> None:
-    """Refuse to write over frames that stand in the output folder already."""
+def _missing(found: Collected, *, may_miss_files: bool) -> list[str]:
+    """A warning of what is missing.
+
+    Raises:
+        RequestRefused: It may not be.
+    """
+    if not found.missing:
+        return []
+    text = _listed(
+        "the scene needs files that are not there",
+        len(found.missing),
+        (f"{missing.path} ({missing.why})" for missing in found.missing),
+    )
+    if not may_miss_files:
+        raise RequestRefused(text, "Correct the paths, or submit with --allow-missing to render without them.")
+    return [text]
+
+
+def check_outputs(order: PackOrder) -> None:
+    """Refuse to write over frames that stand in the output folder already, or into one that cannot be written.
+
+    Raises:
+        RequestRefused: The first ten frames that are there, or what hinders.
+    """
     existing: list[str] = []
     for directory, names in order.outputs:
-        place = Path(directory)
-        if place.exists() and not place.is_dir():
-            raise RequestRefused(f"the output directory {directory} is a file", "Choose another.")
-        upper = place
-        while not upper.exists():
-            upper = upper.parent
-        if not os.access(upper, os.W_OK | os.X_OK):
-            raise RequestRefused(f"this account may not write in {upper}", "Choose another output directory.")
-        if place.is_dir() and not order.is_overwriting:
-            there = {entry.name for entry in os.scandir(place)}
-            existing += [str(place / name) for name in names if name in there]
+        try:
+            existing += _existing(Path(directory), () if order.is_overwriting else names)
+        except OSError as error:
+            raise RequestRefused(
+                f"the output directory {directory} cannot be looked at: {error.strerror or error}", "Choose another."
+            ) from error
     if existing:
         raise RequestRefused(
-            _listed("frames of that name exist already", existing),
+            _listed("frames of that name exist already", len(existing), existing),
             "Choose another output directory, or submit with --overwrite to replace them.",
         )
 
 
-def _listed(claim: str, things: list[str]) -> str:
-    more = f", and {len(things) - SHOWN} more" if len(things) > SHOWN else ""
-    return f"{claim}: {', '.join(things[:SHOWN])}{more}"
+def _existing(place: Path, names: tuple[str, ...]) -> Iterator[str]:
+    """Which of these names stand in a directory that may be written. Raises OSError and RequestRefused."""
+    upper = place
+    while not os.path.lexists(upper) and upper != upper.parent:
+        upper = upper.parent
+    if not upper.is_dir():
+        raise RequestRefused(f"the output directory {place} cannot be made: {upper} is no directory", "Choose another.")
+    if not os.access(upper, os.W_OK | os.X_OK):
+        raise RequestRefused(f"this account may not write in {upper}", "Choose another output directory.")
+    if upper != place or not names:
+        return iter(())
+    key = collision_key if this_system() in FOLDING_SYSTEMS else str
+    with os.scandir(place) as entries:
+        there = {key(entry.name) for entry in entries}
+    return (str(place / name) for name in names if key(name) in there)
+
+
+def _make_output(directory: str) -> None:
+    """Make the folder now: where it is gone later, a disk is not mounted."""
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestRefused(
+            f"the output directory {directory} cannot be made: {error.strerror or error}", "Choose another."
+        ) from error
+
+
+def _bounded(warnings: list[str]) -> tuple[str, ...]:
+    more = len(warnings) - MAX_WARNINGS
+    return (*warnings[:MAX_WARNINGS], f"and {more} warnings more") if more > 0 else tuple(warnings)
+
+
+def _listed(claim: str, number: int, things: Iterator[str] | list[str]) -> str:
+    shown = [thing for thing, _ in zip(things, range(SHOWN), strict=False)]
+    more = f", and {number - SHOWN} more" if number > SHOWN else ""
+    return f"{claim}: {', '.join(shown)}{more}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -93,7 +94,9 @@ class StoreWork:
 
     def join(self, limit_s: float) -> bool:
         """Wait for what is being done; whether it ended in time."""
-        return all([thread.join(limit_s) for thread in self._threads.values()])
+        give_up_s = time.monotonic() + limit_s
+        late = [thread for thread in self._threads.values() if not thread.join(give_up_s - time.monotonic())]
+        return not late
 
     def _add(self, name: str, work: Callable[[], None]) -> None:
         if name not in self._threads:

@@ -26,6 +26,7 @@ from peerfarm.model.files import FetchEnded, FetchOrder
 from peerfarm.model.ids import NodeId
 from peerfarm.store.blobs import BlobStore
 from peerfarm.swarm import Swarm, events
+from peerfarm.swarm.patience import PATIENCE_S
 
 SEEK_S = 1.0
 """Between two looks at links while somebody is to be reached who is not."""
@@ -46,14 +47,22 @@ class Transfers:
 
     Args:
         tell_alarm: Called from the thread with a sentence for `status`.
+        patience_s: How long a fetch waits for somebody who holds what is missing.
     """
 
-    def __init__(self, keys: KeyPair, store: BlobStore, settings: Settings, tell_alarm: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        keys: KeyPair,
+        store: BlobStore,
+        settings: Settings,
+        tell_alarm: Callable[[str], None],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._store = store
         self._settings = settings
         self._tell_alarm = tell_alarm
         self._mesh = ZmqMesh(keys)
-        self._swarm = Swarm(int.from_bytes(os.urandom(8)))
+        self._swarm = Swarm(int.from_bytes(os.urandom(8)), patience_s)
         self._swarm.handle(events.Limits(upload_limit(settings, is_artist_here=True)), 0.0)
         self._outgoing = Outgoing(self._mesh)
         self._dialling = Dialling(self._mesh)

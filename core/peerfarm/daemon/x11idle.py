@@ -14,6 +14,7 @@ from pathlib import Path
 
 LIMIT_S = 2.0
 _DISPLAY = re.compile(r"(?:unix)?:(\d{1,5})(?:\.\d+)?")
+_SOCKET = "/tmp/.X11-unix/X"  # noqa: S108 - where every X server has it
 _COOKIE = b"MIT-MAGIC-COOKIE-1"
 _FAMILY_LOCAL, _FAMILY_WILD = 256, 65535
 _EXTENSION = b"MIT-SCREEN-SAVER"
@@ -40,9 +41,9 @@ def idle_s(display: int, environ: Mapping[str, str]) -> float:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.settimeout(LIMIT_S)
         try:
-            link.connect(f"\0/tmp/.X11-unix/X{display}")
+            link.connect(f"\0{_SOCKET}{display}")
         except OSError:
-            link.connect(f"/tmp/.X11-unix/X{display}")
+            link.connect(f"{_SOCKET}{display}")
         root = _greet(link, cookie(display, environ))
         opcode = _opcode(link)
         link.sendall(struct.pack("=BBHI", opcode, 1, 2, root))  # ScreenSaverQueryInfo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgpack
@@ -11,6 +10,7 @@ from peerfarm.errors import PeerProtocolError
 from peerfarm.model import ids
 from peerfarm.model.ids import ActionId, JobId, LogId, NodeId
 from peerfarm.model.worker import AppTold
+from peerfarm.protocol.checks import Check, bytes_up_to, id_of, is_flag, many, row, text_up_to, whole
 from peerfarm.state.actions import MAX_LAMPORT, is_action_id, is_key, unpack
 from peerfarm.state.payloads import MAX_STEP, MAX_TASK, Frame, is_frames
 
@@ -262,104 +262,72 @@ Message = (
     | JoinTell
 )
 
-Check = Callable[[Any], bool]
-
-
-def _text(limit: int) -> Check:
-    return lambda value: isinstance(value, str) and len(value) <= limit
-
-
-def _whole(low: int, high: int) -> Check:
-    return lambda value: type(value) is int and low <= value <= high
-
-
-def _flag(value: Any) -> bool:
-    return type(value) is bool
-
-
-def _bytes(limit: int) -> Check:
-    return lambda value: isinstance(value, bytes) and len(value) <= limit
-
-
-def _many(limit: int, check: Check) -> Check:
-    return lambda value: isinstance(value, tuple) and len(value) <= limit and all(map(check, value))
-
-
-def _row(*checks: Check) -> Check:
-    return lambda value: (
-        isinstance(value, tuple)
-        and len(value) == len(checks)
-        and all(check(part) for check, part in zip(checks, value, strict=True))
-    )
-
-
-def _id(length: int) -> Check:
-    return lambda value: ids.is_id(value, length)
-
-
-_NODE, _JOB, _LOG = _id(ids.NODE_ID_LENGTH), _id(ids.JOB_ID_LENGTH), _id(ids.LOG_ID_LENGTH)
-_COUNT = _whole(0, MAX_LAMPORT)
-_SEQ = _whole(1, MAX_LAMPORT)
-_BOOT = _text(16)
-_WORDS = _many(MAX_WORDS, _text(200))
-_ROWS = _many(MAX_ROWS, lambda value: isinstance(value, tuple))
+_NODE, _JOB, _LOG = id_of(ids.NODE_ID_LENGTH), id_of(ids.JOB_ID_LENGTH), id_of(ids.LOG_ID_LENGTH)
+_COUNT = whole(0, MAX_LAMPORT)
+_SEQ = whole(1, MAX_LAMPORT)
+_BOOT = text_up_to(16)
+_WORDS = many(MAX_WORDS, text_up_to(200))
+_ROWS = many(MAX_ROWS, lambda value: isinstance(value, tuple))
 
 _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
-    1: (Greeting, (_whole(0, 1 << 16), _text(ids.FARM_ID_LENGTH), _BOOT)),
+    1: (Greeting, (whole(0, 1 << 16), text_up_to(ids.FARM_ID_LENGTH), _BOOT)),
     2: (Goodbye, (_BOOT,)),
     3: (
         About,
         (
-            _text(100),
-            _text(40),
-            _flag,
-            _whole(0, 64),
-            _whole(0, 1 << 16),
+            text_up_to(100),
+            text_up_to(40),
+            is_flag,
+            whole(0, 64),
+            whole(0, 1 << 16),
             _WORDS,
             _WORDS,
-            _many(64, _row(_text(40), _text(40), _WORDS)),
+            many(64, row(text_up_to(40), text_up_to(40), _WORDS)),
             _COUNT,
-            _whole(0, 1 << 16),
-            _many(MAX_TOLD_ADDRESSES, _text(200)),
-            _whole(0, 65535),
+            whole(0, 1 << 16),
+            many(MAX_TOLD_ADDRESSES, text_up_to(200)),
+            whole(0, 65535),
         ),
     ),
     4: (
         Beat,
         (
             _BOOT,
-            _bytes(16),
-            _text(64),
-            _whole(0, 1 << 16),
-            _whole(0, 100_000),
-            _many(MAX_RUNNING, _row(is_action_id, _whole(0, 1000), _whole(-(1 << 40), 1 << 40))),
-            _many(MAX_FETCHING, _row(_JOB, _whole(0, 1000))),
+            bytes_up_to(16),
+            text_up_to(64),
+            whole(0, 1 << 16),
+            whole(0, 100_000),
+            many(MAX_RUNNING, row(is_action_id, whole(0, 1000), whole(-(1 << 40), 1 << 40))),
+            many(MAX_FETCHING, row(_JOB, whole(0, 1000))),
         ),
     ),
-    5: (Actions, (_many(20_000, _bytes(64 * 1024)),)),
+    5: (Actions, (many(20_000, bytes_up_to(64 * 1024)),)),
     6: (VectorAsk, (_COUNT, _BOOT, _COUNT)),
-    7: (VectorTell, (_COUNT, _ROWS, _COUNT, _COUNT, _flag)),
-    8: (Pull, (_many(10_000, _row(_NODE, _LOG, _SEQ, _SEQ)),)),
-    9: (SnapshotPart, (_text(ids.FARM_ID_LENGTH), _COUNT, _flag, _bytes(MAX_MESSAGE_BYTES), _ROWS)),
+    7: (VectorTell, (_COUNT, _ROWS, _COUNT, _COUNT, is_flag)),
+    8: (Pull, (many(10_000, row(_NODE, _LOG, _SEQ, _SEQ)),)),
+    9: (SnapshotPart, (text_up_to(ids.FARM_ID_LENGTH), _COUNT, is_flag, bytes_up_to(MAX_MESSAGE_BYTES), _ROWS)),
     10: (SnapshotGot, (_COUNT,)),
     11: (Held, (_LOG, _COUNT)),
     12: (LeaseAsk, (_BOOT, _COUNT, _JOB)),
-    13: (LeaseRefused, (_BOOT, _COUNT, _text(40), _whole(0, 600_000))),
+    13: (LeaseRefused, (_BOOT, _COUNT, text_up_to(40), whole(0, 600_000))),
     14: (LeaseWithdrawn, (_BOOT, _COUNT)),
-    15: (LogAsk, (_COUNT, is_action_id, _COUNT, _whole(1, 512 * 1024))),
-    16: (LogTell, (_COUNT, _flag, _text(600 * 1024), _COUNT, _COUNT, _flag)),
-    19: (Whereabouts, (_many(10_000, _row(_NODE, _many(MAX_TOLD_ADDRESSES, _text(200)))),)),
-    20: (KeepAsk, (is_action_id, _JOB, _whole(0, MAX_STEP), _whole(0, MAX_TASK), is_frames)),
-    21: (KeepTold, (is_action_id, _flag, _text(400))),
-    22: (KeepMoved, (is_action_id, _whole(0, 1000))),
-    17: (JoinAsk, (_whole(0, 1 << 16), _text(100), is_key, _text(100), _many(MAX_TOLD_ADDRESSES, _text(200)))),
+    15: (LogAsk, (_COUNT, is_action_id, _COUNT, whole(1, 512 * 1024))),
+    16: (LogTell, (_COUNT, is_flag, text_up_to(600 * 1024), _COUNT, _COUNT, is_flag)),
+    19: (Whereabouts, (many(10_000, row(_NODE, many(MAX_TOLD_ADDRESSES, text_up_to(200)))),)),
+    20: (KeepAsk, (is_action_id, _JOB, whole(0, MAX_STEP), whole(0, MAX_TASK), is_frames)),
+    21: (KeepTold, (is_action_id, is_flag, text_up_to(400))),
+    22: (KeepMoved, (is_action_id, whole(0, 1000))),
+    17: (
+        JoinAsk,
+        (whole(0, 1 << 16), text_up_to(100), is_key, text_up_to(100), many(MAX_TOLD_ADDRESSES, text_up_to(200))),
+    ),
     18: (
         JoinTell,
         (
-            _text(1000),
-            _text(16),
-            _text(100),
-            _many(10_000, _row(_NODE, is_key, _text(100), _many(MAX_TOLD_ADDRESSES, _text(200)))),
+            text_up_to(1000),
+            text_up_to(16),
+            text_up_to(100),
+            many(10_000, row(_NODE, is_key, text_up_to(100), many(MAX_TOLD_ADDRESSES, text_up_to(200)))),
         ),
     ),
 }

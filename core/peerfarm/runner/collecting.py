@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from peerfarm.apps.base import COLLECTED, App, collecting
+from peerfarm.apps.base import COLLECTED, App, CollectingApp, collecting
 from peerfarm.apps.blender import blend_version
 from peerfarm.errors import RequestRefused
 from peerfarm.model.collected import Collected, MissingFile, NamedFile, collected
+from peerfarm.model.manifest import MAX_FILES
 from peerfarm.model.render import Capability
 from peerfarm.runner.discovery import first_bytes
 from peerfarm.runner.process import ask_program
@@ -19,6 +21,8 @@ from peerfarm.runner.workplace import Workplace, make_empty
 COLLECT_LIMIT_S = 600.0
 """Opening a very large scene from a slow disk."""
 _ANSWER_BYTES = 4 << 20
+_WHY = "the step"
+_HINT = "Put the scene on shared storage and submit it with --files shared."
 
 
 def collect(
@@ -35,51 +39,64 @@ def collect(
     Args:
         system: Of this machine, as manifests write it.
         name: Of the work directory, unlike that of any other call.
+        is_cancelled: Asked several times a second.
 
     Raises:
         RequestRefused: The scene cannot be looked into; says why, and what to do.
         AppFailed: The application says that the scene is not right.
     """
-    paths = tuple(path for path in app.paths(params) if path)
-    if not paths:
-        return None
     asked = collecting(app)
     if asked is None:
-        named = [NamedFile(path, "the step") for path in paths[1:]]
-        missing = [MissingFile(path, "the step") for path in paths if not Path(path).is_file()]
-        return collected(paths[0], named, system, missing)
+        paths = tuple(dict.fromkeys(path for path in app.paths(params) if path))
+        return _named(paths, system, is_cancelled) if paths else None
     capability = _fitting(app.name, str(params["scene"]), found)
     work = place.work_directory(name)
     make_empty(work)
     try:
-        command = asked.collect(capability, params, str(work))
-        for file, text in command.files.items():
-            (work / file).write_text(text, "utf-8")
-        code, output = ask_program(
-            command.argv,
-            str(work),
-            {**place.environment, **command.environment},
-            name,
-            limit_s=COLLECT_LIMIT_S,
-            limit_bytes=_ANSWER_BYTES,
-            is_cancelled=lambda: place.is_closing or is_cancelled(),
-        )
-        if is_cancelled():
-            raise RequestRefused("looking into the scene was cancelled")
-        if code is None:
-            raise RequestRefused(
-                f"{app.name} did not list the scene's files within {COLLECT_LIMIT_S:g} s",
-                "Put the scene on shared storage and submit it with --files shared.",
-            )
-        listed = work / COLLECTED
-        return asked.collected(output, listed.read_text("utf-8") if listed.is_file() else "")
+        return _asked(asked, params, capability, place, work, is_cancelled)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _asked(
+    app: CollectingApp,
+    params: Mapping[str, Any],
+    capability: Capability,
+    place: Workplace,
+    work: Path,
+    is_cancelled: Callable[[], bool],
+) -> Collected:
+    command = app.collect(capability, params, str(work))
+    for file, text in command.files.items():
+        (work / file).write_text(text, "utf-8")
+    code, output = ask_program(
+        command.argv,
+        str(work),
+        {**place.environment, **command.environment},
+        work.name,
+        limit_s=COLLECT_LIMIT_S,
+        limit_bytes=_ANSWER_BYTES,
+        is_cancelled=lambda: place.is_closing or is_cancelled(),
+    )
+    if is_cancelled():
+        raise RequestRefused("looking into the scene was cancelled")
+    if place.is_closing:
+        raise RequestRefused("this node is ending", "Submit again when it runs.")
+    if code is None:
+        raise RequestRefused(f"{app.name} did not list the scene's files within {COLLECT_LIMIT_S:g} s", _HINT)
+    listed = work / COLLECTED
+    return app.collected(output, listed.read_text("utf-8", "replace") if listed.is_file() else "")
+
+
 def _fitting(app: str, scene: str, found: tuple[Capability, ...]) -> Capability:
     """The installation of the version that wrote the scene, else the newest."""
-    version = (blend_version(first_bytes(scene)) or "") if app == "blender" else ""
+    try:
+        head = first_bytes(scene)
+    except FileNotFoundError:
+        raise RequestRefused(f"there is no file {scene} on this machine", "Check the path.") from None
+    except OSError as error:
+        raise RequestRefused(f"{scene} cannot be read: {error.strerror or error}", "Check its permissions.") from error
+    version = (blend_version(head) or "") if app == "blender" else ""
     installed = [capability for capability in found if capability.app == app]
     if not installed:
         raise RequestRefused(
@@ -87,3 +104,41 @@ def _fitting(app: str, scene: str, found: tuple[Capability, ...]) -> Capability:
             f"Install it, or set `{app}` in peerfarm.yaml to its executable; or submit with --files shared.",
         )
     return next((one for one in installed if (one.version + ".").startswith(version + ".")), installed[0])
+
+
+def _named(paths: tuple[str, ...], system: str, is_cancelled: Callable[[], bool]) -> Collected:
+    """The files that a step names itself, and all that lies in directories that it names."""
+    files: list[NamedFile] = []
+    missing: list[MissingFile] = []
+    warnings: list[str] = []
+    for path in paths:
+        if Path(path).is_dir():
+            files += _below(path, warnings, is_cancelled)
+        elif Path(path).is_file():
+            files.append(NamedFile(path, _WHY))
+        else:
+            missing.append(MissingFile(path, _WHY))
+    if not files:
+        return Collected(str(Path(paths[0]).parent), system, (), tuple(missing), tuple(warnings))
+    if files[0].root:
+        at = NamedFile(files[0].path, _WHY, root=files[0].root)
+        return collected(files[0].path, [at, *files[1:]], system, missing, warnings)
+    return collected(files[0].path, files[1:], system, missing, warnings)
+
+
+def _below(directory: str, warnings: list[str], is_cancelled: Callable[[], bool]) -> list[NamedFile]:
+    """All files of a directory. Links are followed as far as they stay in it, links to directories not at all."""
+    real = os.path.realpath(directory)
+    files = []
+    for folder, _, names in os.walk(directory):
+        if is_cancelled():
+            raise RequestRefused("looking for the step's files was cancelled")
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(real):
+                warnings.append(f"{path} is a link that leads out of {directory}, and is left out")
+            elif path.is_file():
+                files.append(NamedFile(str(path), _WHY, root=directory))
+        if len(files) > MAX_FILES:
+            raise RequestRefused(f"{directory} holds more than {MAX_FILES} files", _HINT)
+    return files

@@ -94,18 +94,20 @@ def _look(output: Path, order: PublishOrder, files: Files, errand: Errand) -> tu
     wanted: list[_Wanted] = []
     problems: list[str] = []
     for number, frame in enumerate(order.frames):
+        final = output / frame.name
         try:
-            former = _former(output / frame.name)
-            if former is not None:
-                found = files.id_of(output / frame.name, errand)
-                if found == frame.sha256:
-                    continue
-                if not order.is_overwriting and found not in order.former:
-                    raise _InTheWay(f"{output / frame.name} exists already and is not of this job")
-            wanted.append(_Wanted(frame, output / f".{order.attempt}.{number}.tmp", former))
+            former = _former(final)
+            if former is None or not _is_in_place(final, frame, order, files.id_of(final, errand)):
+                wanted.append(_Wanted(frame, output / f".{order.attempt}.{number}.tmp", former))
         except _InTheWay as error:
             problems.append(str(error))
     return wanted, problems
+
+
+def _is_in_place(final: Path, frame: FrameFile, order: PublishOrder, found: bytes) -> bool:
+    if found != frame.sha256 and not order.is_overwriting and found not in order.former:
+        raise _InTheWay(f"{final} exists already and is not of this job")
+    return found == frame.sha256
 
 
 def _former(final: Path) -> os.stat_result | None:
@@ -126,15 +128,10 @@ def _put(output: Path, wanted: _Wanted, order: PublishOrder, files: Files, erran
     draft.unlink(missing_ok=True)  # of a node that died
     try:
         files.copy_out(frame, draft, errand)
-        if order.is_overwriting:
-            _former(final)
-            draft.replace(final)
-        elif former is None:
+        if former is None and not order.is_overwriting:
             _name_new(draft, final)
         else:
-            if not _is_same_file(former, _former(final)):
-                raise _InTheWay(f"{final} was changed while the frame was fetched")
-            draft.replace(final)
+            _replace(draft, final, None if order.is_overwriting else former)
     except _InTheWay as error:
         return [str(error)]
     except OSError as error:
@@ -144,6 +141,14 @@ def _put(output: Path, wanted: _Wanted, order: PublishOrder, files: Files, erran
         with suppress(OSError):
             draft.unlink(missing_ok=True)
     return []
+
+
+def _replace(draft: Path, final: Path, former: os.stat_result | None) -> None:
+    """Put a draft in place of a plain file; of that one alone which was looked at before, if it is given."""
+    there = _former(final)
+    if former is not None and not _is_same_file(former, there):
+        raise _InTheWay(f"{final} was changed while the frame was fetched")
+    draft.replace(final)
 
 
 def _name_new(draft: Path, final: Path) -> None:
@@ -173,4 +178,6 @@ def _is_same_file(one: os.stat_result, other: os.stat_result | None) -> bool:
 
 def _told(problems: list[str]) -> str:
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    return f"{'; '.join(problems[:_SHOWN])}{more}. Move it away, or take the frames by `peerfarm fetch` with --overwrite."
+    return (
+        f"{'; '.join(problems[:_SHOWN])}{more}. Move it away, or take the frames by `peerfarm fetch` with --overwrite."
+    )

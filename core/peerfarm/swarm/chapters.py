@@ -49,6 +49,11 @@ class Blob:
         return self.here == self.full
 
     @property
+    def is_missing(self) -> bool:
+        """Whether somebody here wants it and peers are to be told so; an empty blob needs no peer."""
+        return bool(self.keys) and not self.is_complete and self.ref.size_bytes > 0
+
+    @property
     def here_bytes(self) -> int:
         """How much of it is here."""
         if self.is_complete:
@@ -99,6 +104,10 @@ class Chapter:
     def blob_at(self, number: int) -> Blob:
         """The blob that a block belongs to."""
         return self.blobs[bisect_right(self._firsts, number) - 1]
+
+    def missing_ids(self) -> list[BlobId]:
+        """The blobs that peers are to be asked for."""
+        return [blob.id for blob in self.blobs if blob.is_missing]
 
     def note(self, node: NodeId, mentioned: int, held: int) -> None:
         """A peer told of these blocks: of all that it mentioned it holds these."""

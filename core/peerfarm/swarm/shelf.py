@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from peerfarm.errors import PeerProtocolError
 from peerfarm.model.blob import MIN_BLOCK_BYTES, BlobId, block_bytes, block_count
-from peerfarm.protocol.transfer import NOTHING, Have, Unseek, encode_bits
+from peerfarm.protocol.transfer import ALL, NOTHING, Have, Unseek, encode_bits
 from peerfarm.swarm.chapters import Blob
 from peerfarm.swarm.outbox import Outbox
 from peerfarm.swarm.peers import Peer, Peers
@@ -154,7 +154,9 @@ class Shelf:
     def _tells(self, blob_id: BlobId, peer: Peer) -> bool:
         """Whether a peer is told just now that the blob is complete here, which says that it is sought no more."""
         sought = self._sought.get(blob_id)
-        return blob_id in self._changed and sought is not None and bool(sought.seekers >> peer.slot & 1)
+        if sought is None or blob_id not in self._changed or self._bitmap(sought) != ALL:
+            return False
+        return bool((sought.seekers & ~sought.waiting) >> peer.slot & 1)
 
     def _change(self, blob_id: BlobId, sought: Sought) -> None:
         if sought.waiting:

@@ -221,7 +221,9 @@ class Swarm:
             self._shelf.completed(blob)
 
     def _read(self, event: e.Read, _now_s: float) -> None:
-        if not self._serving.read(event):
+        blob = self._wants.blobs.get(event.id)
+        is_empty = blob is not None and not blob.ref.size_bytes
+        if not self._serving.read(event) and not is_empty:
             self._lost(event.id, 1 << event.block)
 
     def _lost(self, blob_id: BlobId, bits: int) -> None:
@@ -234,7 +236,7 @@ class Swarm:
     def _open(self) -> None:
         self._wants.close_finished()
         for chapter in self._wants.open():
-            self._seek([blob.id for blob in chapter.blobs if not blob.is_complete and blob.ref.size_bytes])
+            self._seek(chapter.missing_ids())
         for blob in self._wants.empties.values():
             self._outbox.effects.writes.append(e.WriteBlock(blob.ref, BlockList(0, ()), 0, b""))
         self._wants.empties.clear()
@@ -248,8 +250,7 @@ class Swarm:
         """Tell one peer everything that is wanted."""
         for chapter in self._wants.chapters:
             if chapter.is_open:
-                ids = [blob.id for blob in chapter.blobs if blob.keys and not blob.is_complete and blob.ref.size_bytes]
-                self._outbox.put(peer.node, t.Seek, ids)
+                self._outbox.put(peer.node, t.Seek, chapter.missing_ids())
 
     def _finish(self, now_s: float) -> None:
         finished, self._wants.finished = self._wants.finished, []
@@ -269,7 +270,7 @@ class Swarm:
                 self._outbox.effects.progress.append(progress)
             reason = reason_to_end(want, self._wants, self._peers, self._patience_s, now_s)
             if not reason and is_to_seek_again(want, now_s):
-                self._seek([b.id for b in want.blobs if not b.is_complete and b.ref.size_bytes and b.chapter.is_open])
+                self._seek([blob.id for blob in want.blobs if blob.is_missing and blob.chapter.is_open])
             if reason:
                 self._fail(want.key, reason, lacking_of(want, self._peers))
 

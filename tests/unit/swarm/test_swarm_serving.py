@@ -80,6 +80,22 @@ def test_a_file_that_is_complete_is_told_to_who_seeks_it_and_left_by_the_others(
     assert rig.take(t.Unseek, ADA) == rig.take(t.Unseek, EVE) == [t.Unseek((film.id,))]
 
 
+def test_a_file_that_vanishes_right_after_it_is_complete_is_left_nevertheless() -> None:
+    rig, film, other = Rig(ADA, BOB), Film(500), Film(600, "other")
+    rig.want(film)
+    rig.want(other, key="other")
+    rig.hear(BOB, t.Seek((film.id,)))
+    rig.has(ADA, other, film)
+    rig.give(ADA, other)
+    rig.give(ADA, film)
+    rig.take(t.Have)
+    rig.take(t.Unseek)
+    rig.tell(Gone(film.id))
+    rig.wait(0.2)
+    assert rig.take(t.Unseek, BOB) == rig.take(t.Unseek, ADA) == [t.Unseek((film.id,))]
+    assert rig.take(t.Have, BOB) == [t.Have(((film.id, t.NOTHING),))]
+
+
 def test_who_no_longer_seeks_or_has_it_all_is_told_nothing_more() -> None:
     rig, film = Rig(ADA, BOB, EVE), Film(3 * BLOCK)
     rig.want(film)

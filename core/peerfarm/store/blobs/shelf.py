@@ -111,6 +111,6 @@ class Shelf:
             raise DiskFull(
                 f"no room for {more_bytes} bytes among this node's files: jobs need {taken} of the"
                 f" {self.quota_bytes} bytes that they may take",
-                "Raise `blob_store_gb` in the settings, or archive jobs that are done.",
+                "Raise `store_gb` in the settings, or archive jobs that have ended.",
             )
         return max(0, over)
