@@ -20,6 +20,7 @@ from peerfarm.model.render import (
     AttemptRendered,
     AttemptStopped,
     FailReason,
+    FrameFile,
     StepInput,
 )
 from peerfarm.runner.brought import result_pin
@@ -116,6 +117,18 @@ def test_what_earlier_steps_rendered_is_fetched_and_appears_under_inputs(studio:
     ending = studio.rig.run(TELL_INPUTS, **studio.brought(None, inputs=(given,)))
     assert isinstance(ending, AttemptRendered), ending
     assert printed(studio, ending.attempt, "sees") == ["sees sim f_0001.exr 200000", "sees sim f_0002.exr 3"]
+    assert studio.leftovers() == []
+
+
+def test_what_was_laid_out_for_an_attempt_that_cannot_begin_is_removed(studio: Studio) -> None:
+    lost = FrameFile("f_0002.exr", 5000, b"l" * 32)
+    steps = ("sim", studio.artist.put(b"one", "f_0001.exr")), ("comp", lost)
+    given = tuple(
+        StepInput(step, "", f"attempt-{step}", (frame.name,), (frame,), (studio.artist.id,)) for step, frame in steps
+    )
+    ending = studio.rig.run(TELL_INPUTS, **studio.brought(studio.pack().root, inputs=given))
+    assert isinstance(ending, AttemptFailed)
+    assert ending.reason is FailReason.FILES_MISSING
     assert studio.leftovers() == []
 
 

@@ -60,7 +60,8 @@ def _follow(client: LocalClient, begun: dict[str, Any], screen: Screen, timeout_
             if event is None:
                 if not is_timed_out and deadline_s is not None and time.monotonic() >= deadline_s:
                     is_timed_out = True
-                    client.call("cancel_fetch", job=begun["job"])
+                    with suppress(PeerfarmError):  # it may have ended in the same moment
+                        client.call("cancel_fetch", job=begun["job"])
             elif event.get("job") == begun["job"]:
                 line.show(event)
                 if event["type"] == "fetch/ended":

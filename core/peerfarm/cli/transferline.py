@@ -32,9 +32,10 @@ class TransferLine:
 
 def progress_fraction(event: dict[str, Any]) -> float:
     """How much of it is done, 0 to 1: by bytes where they are told, else by tasks."""
-    for done, total in (("done_bytes", "total_bytes"), ("done", "total")):
-        if event.get(total):
-            return min(1.0, float(event.get(done) or 0) / float(event[total]))
+    for done_name, total_name in (("done_bytes", "total_bytes"), ("done", "total")):
+        done, total = event.get(done_name) or 0, event.get(total_name) or 0
+        if total:
+            return float(min(1.0, done / total))
     return 0.0
 
 

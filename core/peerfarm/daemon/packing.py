@@ -131,7 +131,7 @@ class Packing:
         files = [FileToPack(Path(p.path), p.place, p.origin) for p in found.places() if p.path not in gone]
         if not files:
             return Packed(order.request, None, _bounded(warnings))
-        run.begun_s = time.monotonic()
+        run.begun_s, run.told_s = time.monotonic(), 0.0
         result = pack(
             files,
             found.base,

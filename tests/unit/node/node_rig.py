@@ -18,7 +18,7 @@ from peerfarm.model.render import (
     RenderTask,
 )
 from peerfarm.node import Node, inputs
-from peerfarm.node.core import NodeSettings
+from peerfarm.node.core import Core, NodeSettings
 from peerfarm.node.effects import Effects
 from peerfarm.protocol.messages import Message, decode_message, encode_message
 
@@ -129,3 +129,22 @@ class Solo:
         """All messages of a kind that were sent to a peer."""
         sent = [raw for effects in self.effects for node, raw in (*effects.beats, *effects.sends) if node == peer]
         return [message for raw in sent if isinstance(message := decode_message(raw), kind)]
+
+
+def mentions(part: Any, name: str, path: str = "node", seen: set[int] | None = None) -> list[str]:
+    """Where a node's parts hold that name, beside the replicated state and what is on its way out."""
+    seen = set() if seen is None else seen
+    if isinstance(part, str):
+        return [path] if part == name else []
+    if id(part) in seen or isinstance(part, (Core, Effects, int, float, bytes)) or callable(part):
+        return []
+    seen.add(id(part))
+    if isinstance(part, dict):
+        inner = [*part.keys(), *part.values()]
+    elif isinstance(part, (list, tuple, set, frozenset)):
+        inner = list(part)
+    else:
+        slots = [slot for kind in type(part).__mro__ for slot in getattr(kind, "__slots__", ())]
+        fields = {**getattr(part, "__dict__", {}), **{slot: getattr(part, slot, None) for slot in slots}}
+        return [found for key, value in fields.items() for found in mentions(value, name, f"{path}.{key}", seen)]
+    return [found for value in inner for found in mentions(value, name, path, seen)]

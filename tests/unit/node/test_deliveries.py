@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from files_rig import CLIENT, MINTED, Elm, FileSolo
+from files_rig import CLIENT, MINTED, ROOT, Elm, FileSolo
+from node_rig import mentions
 
 from peerfarm.errors import RequestRefused
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.node import inputs
+from peerfarm.protocol.messages import KeepAsk, KeepTold
 from peerfarm.state.actions import MemberRemoved, TaskLeased, TaskRendered, TasksPublished, TasksRetried
 
 JOB = JobId("jobone222222")
@@ -205,3 +207,25 @@ def test_links_for_files_are_kept_while_a_job_needs_them(solo: FileSolo) -> None
     solo.placed(solo.publishes()[0])
     solo.wait(40)
     assert not solo.node.are_files_travelling
+
+
+def test_nothing_of_a_job_whose_files_travelled_is_remembered_once_it_is_archived(solo: FileSolo) -> None:
+    elm = Elm(solo)
+    job = solo.submit_files(root=ROOT, frames="1-2")
+    solo.fetched(f"scene/{job}", "nobody is here")
+    solo.beats(elm, 6)
+    solo.fetched(f"scene/{job}")
+    for number in range(2):
+        solo.rendered(solo.starts[number])
+        solo.hear(elm.id, KeepTold(elm.told(KeepAsk)[-1].lease, True, ""))
+        solo.placed(solo.publishes()[-1], "the folder is full")
+        solo.beats(elm, 6)
+        solo.placed(solo.publishes()[-1])
+    solo.ask("fetch", job=job, directory="/mine")
+    for order in solo.publishes()[-2:]:
+        solo.placed(order)
+    solo.beats(elm, 2)
+    assert mentions(solo.node, job)
+    solo.ask("archive", job=job)
+    solo.beats(elm, 35)
+    assert mentions(solo.node, job) == []

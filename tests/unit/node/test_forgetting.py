@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from node_rig import Solo
+from node_rig import Solo, mentions
 
 from peerfarm.model.ids import BootId, FarmId, JobId, LogId, NodeId, node_id_of
 from peerfarm.model.job import JOB_VERSION
 from peerfarm.model.render import PublishResult
 from peerfarm.node import inputs
-from peerfarm.node.core import Core
-from peerfarm.node.effects import Effects
 from peerfarm.protocol.messages import PROTOCOL_VERSION, About, Actions, Beat, Greeting, LeaseAsk, VectorAsk, VectorTell
 from peerfarm.state.actions import JobChanged, JobDeleted, MemberAdded, TaskLeased, decode_action, encode_action
 from peerfarm.state.farm import get_job
@@ -47,25 +45,6 @@ def say(solo: Solo, *bodies: Any, lamport: int = 500) -> None:
         for seq, body in enumerate(bodies, first)
     ]
     solo.hear(PEER, Actions(tuple(raws)))
-
-
-def mentions(part: Any, name: str, path: str = "node", seen: set[int] | None = None) -> list[str]:
-    """Where a node's parts hold that name, beside the replicated state and what is on its way out."""
-    seen = set() if seen is None else seen
-    if isinstance(part, str):
-        return [path] if part == name else []
-    if id(part) in seen or isinstance(part, (Core, Effects, int, float, bytes)) or callable(part):
-        return []
-    seen.add(id(part))
-    if isinstance(part, dict):
-        inner = [*part.keys(), *part.values()]
-    elif isinstance(part, (list, tuple, set, frozenset)):
-        inner = list(part)
-    else:
-        slots = [slot for kind in type(part).__mro__ for slot in getattr(kind, "__slots__", ())]
-        fields = {**getattr(part, "__dict__", {}), **{slot: getattr(part, slot, None) for slot in slots}}
-        return [found for key, value in fields.items() for found in mentions(value, name, f"{path}.{key}", seen)]
-    return [found for value in inner for found in mentions(value, name, path, seen)]
 
 
 def test_an_archived_job_leaves_nothing_behind_but_its_summary(solo: Solo) -> None:
