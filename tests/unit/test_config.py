@@ -42,6 +42,8 @@ notice_s: 2.5
 log_limit_mb: 4
 keep_logs_days: 0
 blender: [/opt/blender/blender]
+maya: [/usr/autodesk/maya2025/bin/Render]
+aftereffects: [/ae/aerender]
 command:
   allow: {mkdirs: /usr/local/bin/mkdirs}
 """
@@ -128,6 +130,8 @@ def test_the_environment_has_the_last_word_on_every_setting(tmp_path: Path) -> N
         PEERFARM_LOG_LIMIT_MB="1",
         PEERFARM_KEEP_LOGS_DAYS="1",
         PEERFARM_BLENDER="/b/blender",
+        PEERFARM_MAYA="/m/Render",
+        PEERFARM_AFTEREFFECTS="/a/aerender",
         PEERFARM_COMMAND=os.pathsep.join(["true=/bin/true", "say=/bin/echo"]),
         PEERFARM_HOME="/elsewhere",
         PEERFARM_JOIN="secret",
@@ -148,6 +152,8 @@ def test_the_environment_has_the_last_word_on_every_setting(tmp_path: Path) -> N
         log_limit_mb=1,
         keep_logs_days=1,
         blender=("/b/blender",),
+            maya=("/m/Render",),
+            aftereffects=("/a/aerender",),
         command=CommandApp({"true": "/bin/true", "say": "/bin/echo"}),
     )
 

@@ -166,6 +166,21 @@ class CollectingApp(Protocol):
         """
 
 
+@runtime_checkable
+class RewritingApp(Protocol):
+    """An application whose scenes name files by paths that stand in the scene, and that no option can redirect."""
+
+    rewritten_suffixes: tuple[str, ...]
+    """Which files of a job are scenes: endings of their names, lower case, with the dot."""
+
+    def rewritten(self, content: bytes, paths: PathMap) -> bytes:
+        """The scene with the paths that `paths` knows replaced; the same bytes when it names none of them.
+
+        Raises:
+            AppFailed: The bytes are no scene of this application, or a damaged one.
+        """
+
+
 COLLECTED = "collected.json"
 """Name of the list that `CollectingApp.collect` writes."""
 
@@ -173,3 +188,8 @@ COLLECTED = "collected.json"
 def collecting(app: App) -> CollectingApp | None:
     """The app, when its scenes name further files."""
     return app if isinstance(app, CollectingApp) else None
+
+
+def rewriting(app: App) -> RewritingApp | None:
+    """The app, when paths in its scenes are replaced in a checkout."""
+    return app if isinstance(app, RewritingApp) else None

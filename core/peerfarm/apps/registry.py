@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from peerfarm.apps.aftereffects import AfterEffectsApp
 from peerfarm.apps.base import App
 from peerfarm.apps.blender import BlenderApp
 from peerfarm.apps.command import CommandApp
@@ -13,7 +14,7 @@ from peerfarm.apps.params import nearest
 from peerfarm.errors import InvalidJob
 from peerfarm.model.render import Capability
 
-_ALL: tuple[App, ...] = (BlenderApp(), OceanApp(), CommandApp())
+_ALL: tuple[App, ...] = (BlenderApp(), AfterEffectsApp(), OceanApp(), CommandApp())
 
 APPS: Mapping[str, App] = MappingProxyType({app.name: app for app in _ALL})
 """Name -> app."""

@@ -244,6 +244,8 @@ SETTINGS: Mapping[str, Setting] = {
     "log_limit_mb": _whole(1, 1024),
     "keep_logs_days": _whole(0, 3650),
     "blender": _PATHS,
+    "maya": _PATHS,
+    "aftereffects": _PATHS,
     "command": Setting(_command, _command_of),
 }
 """Every key of `peerfarm.yaml`; the variable of a key is `PEERFARM_` and the key in capitals."""

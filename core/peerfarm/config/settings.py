@@ -73,6 +73,10 @@ class Settings:
     """How long attempts' logs stay on this machine; 0 keeps them for ever."""
     blender: tuple[str, ...] = ()
     """Executables of Blender to use besides those found; absolute paths."""
+    maya: tuple[str, ...] = ()
+    """The same for Maya's `Render`."""
+    aftereffects: tuple[str, ...] = ()
+    """The same for After Effects' `aerender`."""
     command: CommandApp = field(default_factory=CommandApp)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Key -> where its value came from, `file` or the variable's name; kept for `peerfarm config` alone."""

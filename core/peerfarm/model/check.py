@@ -178,20 +178,20 @@ def check_output_dir(value: object, field: str) -> str:
 
 
 def check_output_pattern(value: object, field: str) -> str:
-    """A plain file name with one run of #, that any system can store; empty for none."""
+    """A plain file name with at most one run of #, that any system can store; empty for none."""
     text = check_text(value, field, MAX_PATTERN, is_required=False)
     if not text:
         return text
     if any(letter in _FORBIDDEN_IN_NAMES for letter in text):
         refuse(field, f'must be a file name with none of / \\ : * ? " < > |, not {show(text)}')
     runs = re.findall("#+", text)
-    if len(runs) != 1:
+    if len(runs) > 1:
         refuse(
             field,
             f"must hold one run of #, which stands for the frame number, not {len(runs)}: {show(text)}",
             "Write it like beauty_####.png.",
         )
-    if len(runs[0]) > MAX_PADDING:
+    if runs and len(runs[0]) > MAX_PADDING:
         refuse(field, f"pads frame numbers to {len(runs[0])} digits; at most {MAX_PADDING} make sense")
     if text[-1] in " ." or text[0] == " ":
         refuse(field, f"must neither begin nor end with a space, nor end with a dot: {show(text)}")

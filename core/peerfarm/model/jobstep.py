@@ -124,9 +124,10 @@ _OUTPUT_HINT = "Write it like /shots/010/beauty_####.png."
 def _pattern(draft: Draft, name: str, place: Place) -> str:
     """The file name with its padding as a run of #, however it was spelt."""
     runs = list(_PADDING.finditer(name))
+    if not name:
+        draft.refuse(place, "has no file name", f"{_OUTPUT_HINT} #### , %04d and $F4 are the same.")
     if not runs:
-        problem = "has no file name" if not name else f"has no place for the frame number: {show(name)}"
-        draft.refuse(place, problem, f"{_OUTPUT_HINT} #### , %04d and $F4 are the same.")
+        return name
     if len(runs) > 1:
         draft.refuse(place, f"has more than one place for the frame number: {show(name)}", "Keep one of them.")
     (run,) = runs

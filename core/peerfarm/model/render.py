@@ -94,8 +94,13 @@ class RenderTask:
 
 
 def frame_name(pattern: str, frame: int) -> str:
-    """Replace the pattern's run of `#` by the frame number, zero padded; a minus stands before the padding."""
-    start = pattern.index("#")
+    """Replace the pattern's run of `#` by the frame number, zero padded; a minus stands before the padding.
+
+    A pattern without one names the only file of its step, a movie for example.
+    """
+    start = pattern.find("#")
+    if start < 0:
+        return pattern
     stop = start
     while stop < len(pattern) and pattern[stop] == "#":
         stop += 1

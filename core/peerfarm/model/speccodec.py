@@ -126,6 +126,9 @@ def _check_outputs(steps: list[Step]) -> None:
         if len(numbers) == 1:
             continue
         at = f"steps[{numbers[-1]}].output_pattern"
+        if "#" not in steps[numbers[0]].output_pattern:
+            name = show(steps[numbers[0]].name)
+            refuse(at, f"is the same as step {name}'s: both would write one file", "Give each step a name of its own.")
         try:
             repeated = find_repeated(one for number in numbers for one in steps[number].frames)
         except InvalidFrames as error:

@@ -146,6 +146,12 @@ def _check_step(step: Step, at: str) -> None:
         refuse(f"{at}.{missing}", "is missing", "An output needs a directory and a file name like beauty_####.png.")
     if step.output_dir and not step.frames:
         refuse(f"{at}.output_dir", "is given, but the step has no frames", "Give frames, or leave the output out.")
+    if step.output_pattern and "#" not in step.output_pattern and count_frames(step.frames) > 1:
+        refuse(
+            f"{at}.output_pattern",
+            f"has no place for the frame number: {show(step.output_pattern)}",
+            "Write it like beauty_####.png; only a step of a single frame, such as a movie, may do without.",
+        )
     if task_count(step) > MAX_TASKS_PER_STEP:
         refuse(
             f"{at}.chunk_size",

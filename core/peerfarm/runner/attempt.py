@@ -25,7 +25,7 @@ from peerfarm.model.render import (
 )
 from peerfarm.runner import header
 from peerfarm.runner.attemptlog import AttemptLog
-from peerfarm.runner.brought import check_out, keep_frames, lay_out_inputs, mapped_params, prepare_frames
+from peerfarm.runner.brought import CHECKOUT, check_out, keep_frames, lay_out_inputs, mapped_params, prepare_frames
 from peerfarm.runner.failures import AttemptError, Stopped, explain
 from peerfarm.runner.files import Errand, FilesStopped
 from peerfarm.runner.frames import FramesPlace, free_bytes, prepare, verify
@@ -33,6 +33,7 @@ from peerfarm.runner.header import Ending
 from peerfarm.runner.inputs import lay_out
 from peerfarm.runner.paths import check_path, is_label, name_fault
 from peerfarm.runner.process import Process
+from peerfarm.runner.rewrite import rewrite_scenes
 from peerfarm.runner.sharedpaths import paths_here, task_here
 from peerfarm.runner.watch import Order, Watch
 from peerfarm.runner.workplace import FRAMES_NOTE, LOG_NAME, Workplace, make_empty
@@ -163,6 +164,7 @@ class Attempt:
         errand = Errand(lambda: self._order.is_given, self._say)
         try:
             paths = check_out(task, self._work, files, errand)
+            rewrite_scenes(self._app, self._work / CHECKOUT, paths, errand)
             params = mapped_params(self._app, task.params, paths, task.worker_name)
             inputs = lay_out_inputs(task, self._work, files, errand)
         except FilesStopped:

@@ -68,7 +68,7 @@ def discover(apps: Mapping[str, App], place: Workplace, moved: Callable[[], None
 
 
 def _configured(app: str, settings: Settings) -> tuple[str, ...]:
-    return {"blender": settings.blender}.get(app, ())
+    return {"blender": settings.blender, "maya": settings.maya, "aftereffects": settings.aftereffects}.get(app, ())
 
 
 def expand(pattern: str) -> list[str]:
