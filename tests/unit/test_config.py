@@ -96,6 +96,8 @@ def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
         log_limit_mb=4,
         keep_logs_days=0,
         blender=("/opt/blender/blender",),
+        maya=("/usr/autodesk/maya2025/bin/Render",),
+        aftereffects=("/ae/aerender",),
         command=CommandApp({"mkdirs": "/usr/local/bin/mkdirs"}),
     )
     assert all(f"{key}:" in FULL for key in SETTINGS)
