@@ -154,8 +154,8 @@ def test_the_environment_has_the_last_word_on_every_setting(tmp_path: Path) -> N
         log_limit_mb=1,
         keep_logs_days=1,
         blender=("/b/blender",),
-            maya=("/m/Render",),
-            aftereffects=("/a/aerender",),
+        maya=("/m/Render",),
+        aftereffects=("/a/aerender",),
         command=CommandApp({"true": "/bin/true", "say": "/bin/echo"}),
     )
 

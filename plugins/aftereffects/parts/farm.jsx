@@ -1,0 +1,89 @@
+// What the panel shows of the farm: sentences and rows from the node's answers. No user interface here.
+
+PF.farm = {};
+
+PF.farm.JOBS = 20;
+PF.farm.STATES = {
+    ready: "waiting for a worker", active: "rendering", paused: "paused", done: "done", failed: "failed",
+    cancelled: "cancelled", blocked: "waiting for other steps"
+};
+
+// {sentence, jobs: [row], more}; throws PF.Fault.
+PF.farm.look = function (node) {
+    var status = node.call("status"), nodes = node.call("nodes").nodes, jobs;
+    if (!status.farm) {
+        return { sentence: "This machine belongs to no farm yet: run `peerfarm init` or `peerfarm join`.", jobs: [], more: 0 };
+    }
+    jobs = node.call("jobs", { limit: PF.farm.JOBS, mine: true });
+    return {
+        sentence: PF.farm.nodesSentence(nodes, status),
+        jobs: PF.farm.rows(jobs.jobs),
+        more: Math.max(0, (jobs.total || 0) - jobs.jobs.length)
+    };
+};
+
+PF.farm.nodesSentence = function (nodes, status) {
+    var live = 0, busy = 0, able = 0, i, j, words;
+    for (i = 0; i < nodes.length; i += 1) {
+        if (nodes[i].state === "live") {
+            live += 1;
+            if (nodes[i].busy > 0) { busy += 1; }
+            for (j = 0; j < nodes[i].apps.length; j += 1) {
+                if (nodes[i].apps[j].app === "aftereffects") { able += 1; break; }
+            }
+        }
+    }
+    words = status.farm.name + ": " + PF.text.plural(live, "node", "nodes") + ", " + busy + " rendering, " +
+        able + " with After Effects";
+    if (status.alarms && status.alarms.length > 0) { words += " \u2013 " + status.alarms[0]; }
+    return words;
+};
+
+PF.farm.rows = function (jobs) {
+    var rows = [], i, job;
+    for (i = 0; i < jobs.length; i += 1) {
+        job = jobs[i];
+        rows.push({
+            id: job.id,
+            name: job.name,
+            words: PF.farm.words(job),
+            bar: PF.text.bar(job.progress || 0),
+            output: job.output || "",
+            error: job.error || "",
+            canPause: job.status === "ready" || job.status === "active" || job.status === "blocked",
+            canResume: job.status === "paused",
+            canCancel: job.status !== "done" && job.status !== "cancelled",
+            canRetry: job.status === "failed" || job.status === "cancelled"
+        });
+    }
+    return rows;
+};
+
+PF.farm.words = function (job) {
+    var words = PF.farm.STATES[job.status] || String(job.status), left = PF.text.duration(job.eta_s);
+    if (job.status === "active" && left !== "") { words += ", " + left + " left"; }
+    if (job.status === "done" && job.published < job.frames.total) { words += ", frames on their way"; }
+    if (job.error) { words += ": " + job.error; }
+    return words;
+};
+
+// How a submission goes: {isOver, sentence, isDone}.
+PF.farm.submission = function (told) {
+    var words, left;
+    if (told.state === "done") {
+        words = "Sent: " + PF.text.plural(told.answer.frames, "frame", "frames") + " in " +
+            PF.text.plural(told.answer.tasks, "task", "tasks") + ".";
+        if (told.answer.warnings && told.answer.warnings.length > 0) { words += " " + told.answer.warnings[0]; }
+        return { isOver: true, isDone: true, sentence: words };
+    }
+    if (told.state === "failed") {
+        return { isOver: true, isDone: false, sentence: told.error + (told.hint ? " " + told.hint : "") };
+    }
+    words = told.text || "Packing";
+    if (told.total_bytes) {
+        words += ", " + PF.text.size(told.done_bytes) + " of " + PF.text.size(told.total_bytes);
+        left = PF.text.duration(told.left_s);
+        if (left !== "") { words += ", " + left + " left"; }
+    }
+    return { isOver: false, isDone: false, sentence: words };
+};

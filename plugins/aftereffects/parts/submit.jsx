@@ -1,0 +1,92 @@
+// From what the project says and what the artist chose to the job; the panel's button and scripts take this one way.
+
+PF.submit = {};
+
+PF.submit.BAD_NAME = /[\\\/:*?"<>|\x00-\x1f]/;
+
+// What speaks against sending: {kind: "stop" | "ask" | "note", sentence, remedy}.
+PF.submit.check = function (said) {
+    var found = [], i, item;
+
+    function say(kind, sentence, remedy) { found.push({ kind: kind, sentence: sentence, remedy: remedy }); }
+
+    if (!app.project) {
+        say("stop", "No project is open.", "Open one.");
+        return found;
+    }
+    if (said.path === "") {
+        say("stop", "The project was never saved.", "Save it, then send it.");
+    } else if (/\.aepx$/i.test(said.path)) {
+        say("stop", "The project is saved as XML (.aepx), whose footage cannot be relinked.", "Save it as .aep.");
+    }
+    if (said.items.length === 0) {
+        say("stop", "Nothing is queued in the render queue.", "Add a composition (Composition > Add to Render Queue).");
+    }
+    for (i = 0; i < said.items.length; i += 1) {
+        item = said.items[i];
+        if (item.pattern === "" || item.directory === "") {
+            say("stop", item.name + " has no output file.", "Click Output To in the render queue and choose one.");
+        } else if (PF.submit.BAD_NAME.test(item.pattern)) {
+            say("stop", "The output name " + item.pattern + " has letters that not every system can store.", "Change it.");
+        }
+        if (item.outputs > 1) {
+            say("ask", item.name + " has " + item.outputs + " outputs, and only the first is rendered.",
+                "Queue it once for each.");
+        }
+        if (item.isMovie) {
+            say("note", item.name + " is a movie: one machine renders it in one piece.",
+                "Choose an image sequence to let all machines help.");
+        }
+    }
+    if (said.missing.length > 0) {
+        say("ask", "Footage is missing: " + said.missing.slice(0, 5).join(", ") +
+            (said.missing.length > 5 ? " and " + (said.missing.length - 5) + " more" : "") + ".",
+            "Relink it, or send all the same.");
+    }
+    if (said.fonts.length > 0) {
+        say("ask", "Fonts are missing: " + said.fonts.slice(0, 5).join(", ") + ".", "Install them, or send all the same.");
+    }
+    for (i = 0; i < said.faults.length && i < 5; i += 1) { say("note", said.faults[i], ""); }
+    return found;
+};
+
+// chosen: {chunk, priority, pool, severalFrames (true, false or null), percent, mayMiss}
+PF.submit.job = function (said, chosen) {
+    var job = { name: said.name, priority: chosen.priority, steps: [] }, i;
+    if (chosen.pool) { job.pool = chosen.pool; }
+    for (i = 0; i < said.items.length; i += 1) { job.steps.push(PF.submit.step(said, said.items[i], chosen)); }
+    return job;
+};
+
+PF.submit.step = function (said, item, chosen) {
+    var params = { scene: said.path, item: item.index, comp: item.name }, step, frames;
+    if (chosen.severalFrames === true || chosen.severalFrames === false) {
+        params.several_frames_at_once = chosen.severalFrames;
+        params.processor_percent = chosen.percent;
+    }
+    if (chosen.mayMiss) { params.allow_missing = true; }
+    frames = item.first === item.last ? String(item.first) : item.first + "-" + item.last;
+    if (item.every > 1 && item.first !== item.last) { frames += "x" + item.every; }
+    if (item.isMovie) {
+        params.movie = true;
+        params.first = item.first;
+        params.last = item.last;
+        frames = "1";
+    }
+    step = {
+        name: PF.submit.stepName(item),
+        app: "aftereffects",
+        params: params,
+        frames: frames,
+        chunk: item.isMovie ? 1 : chosen.chunk,
+        output: { dir: item.directory, pattern: item.pattern }
+    };
+    if (said.version) { step.requires = { version: said.version }; }
+    return step;
+};
+
+// A name that no other item of the queue has.
+PF.submit.stepName = function (item) {
+    var plain = item.name.replace(/[\\\/:*?"<>|\x00-\x1f]/g, " ").substr(0, 50);
+    return PF.text.trim(item.index + " " + plain);
+};

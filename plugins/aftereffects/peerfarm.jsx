@@ -1,0 +1,1004 @@
+// peerfarm's panel for After Effects 2020 to 2026. Assembled from parts/ by assemble.py: change it there.
+// ExtendScript is ECMAScript 3: no const, let, JSON, forEach, trim; collections count from 1.
+
+(function (root) {
+
+var PF = { VERSION: "0.1.0" };
+
+// Small things that ES3 lacks, and words for people.
+
+PF.text = {};
+
+PF.text.trim = function (text) { return String(text).replace(/^\s+|\s+$/g, ""); };
+
+PF.text.has = function (list, value) {
+    var i;
+    for (i = 0; i < list.length; i += 1) { if (list[i] === value) { return true; } }
+    return false;
+};
+
+PF.text.plural = function (count, one, many) { return count + " " + (count === 1 ? one : many); };
+
+// A share of 1 as a bar of ten cells and a percentage.
+PF.text.bar = function (share) {
+    var full = Math.floor(Math.max(0, Math.min(1, share)) * 10 + 0.0001), out = "", i;
+    for (i = 0; i < 10; i += 1) { out += i < full ? "\u2588" : "\u2591"; }
+    return out + " " + Math.floor(share * 100 + 0.0001) + " %";
+};
+
+// Seconds as "2 h 5 min", "3 min" or "20 s"; empty when nobody knows.
+PF.text.duration = function (seconds) {
+    var minutes;
+    if (typeof seconds !== "number" || seconds < 0) { return ""; }
+    if (seconds < 60) { return Math.ceil(seconds) + " s"; }
+    minutes = Math.round(seconds / 60);
+    if (minutes < 60) { return minutes + " min"; }
+    return Math.floor(minutes / 60) + " h " + (minutes % 60) + " min";
+};
+
+PF.text.size = function (bytes) {
+    var units = ["B", "KB", "MB", "GB", "TB"], i = 0;
+    while (bytes >= 1000 && i < units.length - 1) { bytes /= 1000; i += 1; }
+    return (i === 0 ? String(bytes) : bytes.toFixed(1)) + " " + units[i];
+};
+
+// JSON for a language that has none: a strict reader without eval, and a writer whose lines are plain ASCII.
+
+PF.json = {};
+
+PF.json.write = function (value) {
+    var parts, key, i;
+    if (value === null || value === undefined) { return "null"; }
+    if (typeof value === "boolean") { return value ? "true" : "false"; }
+    if (typeof value === "number") { return isFinite(value) ? String(value) : "null"; }
+    if (typeof value === "string") { return PF.json.quote(value); }
+    parts = [];
+    if (value instanceof Array) {
+        for (i = 0; i < value.length; i += 1) { parts.push(PF.json.write(value[i])); }
+        return "[" + parts.join(",") + "]";
+    }
+    for (key in value) {
+        if (value.hasOwnProperty(key) && value[key] !== undefined) {
+            parts.push(PF.json.quote(key) + ":" + PF.json.write(value[key]));
+        }
+    }
+    return "{" + parts.join(",") + "}";
+};
+
+PF.json.quote = function (text) {
+    var out = "\"", i, code, hex;
+    for (i = 0; i < text.length; i += 1) {
+        code = text.charCodeAt(i);
+        if (code === 34 || code === 92) {
+            out += "\\" + text.charAt(i);
+        } else if (code < 32 || code > 126) {
+            hex = code.toString(16);
+            while (hex.length < 4) { hex = "0" + hex; }
+            out += "\\u" + hex;
+        } else {
+            out += text.charAt(i);
+        }
+    }
+    return out + "\"";
+};
+
+// Gives the value, or throws an Error whose message says where reading stopped.
+PF.json.read = function (text) {
+    var at = 0, depth = 0, value;
+
+    function fail(what) { throw new Error("no JSON at " + at + ": " + what); }
+
+    function skip() {
+        while (at < text.length && " \t\r\n".indexOf(text.charAt(at)) >= 0) { at += 1; }
+    }
+
+    function word(name, meaning) {
+        if (text.substr(at, name.length) !== name) { fail("odd word"); }
+        at += name.length;
+        return meaning;
+    }
+
+    function string() {
+        var start, out = "", letter, escapes = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+        at += 1;
+        start = at;
+        while (at < text.length) {
+            letter = text.charAt(at);
+            if (letter === "\"") {
+                out += text.substring(start, at);
+                at += 1;
+                return out;
+            }
+            if (letter === "\\") {
+                out += text.substring(start, at);
+                letter = text.charAt(at + 1);
+                if (letter === "u") {
+                    if (!/^[0-9a-fA-F]{4}$/.test(text.substr(at + 2, 4))) { fail("odd escape"); }
+                    out += String.fromCharCode(parseInt(text.substr(at + 2, 4), 16));
+                    at += 6;
+                } else {
+                    out += escapes.hasOwnProperty(letter) ? escapes[letter] : letter;
+                    at += 2;
+                }
+                start = at;
+            } else {
+                at += 1;
+            }
+        }
+        return fail("a text without an end");
+    }
+
+    function number() {
+        var found = /^-?\d+(\.\d+)?([eE][+\-]?\d+)?/.exec(text.substr(at, 40));
+        if (!found) { fail("no value"); }
+        at += found[0].length;
+        return Number(found[0]);
+    }
+
+    function list() {
+        var out = [];
+        at += 1;
+        skip();
+        if (text.charAt(at) === "]") { at += 1; return out; }
+        while (true) {
+            out.push(any());
+            skip();
+            if (text.charAt(at) === "]") { at += 1; return out; }
+            if (text.charAt(at) !== ",") { fail("a list without an end"); }
+            at += 1;
+        }
+    }
+
+    function object() {
+        var out = {}, key;
+        at += 1;
+        skip();
+        if (text.charAt(at) === "}") { at += 1; return out; }
+        while (true) {
+            skip();
+            if (text.charAt(at) !== "\"") { fail("no name"); }
+            key = string();
+            skip();
+            if (text.charAt(at) !== ":") { fail("no colon"); }
+            at += 1;
+            out[key] = any();
+            skip();
+            if (text.charAt(at) === "}") { at += 1; return out; }
+            if (text.charAt(at) !== ",") { fail("an object without an end"); }
+            at += 1;
+        }
+    }
+
+    function any() {
+        var letter, out;
+        skip();
+        letter = text.charAt(at);
+        depth += 1;
+        if (depth > 64) { fail("too deep"); }
+        if (letter === "{") { out = object(); }
+        else if (letter === "[") { out = list(); }
+        else if (letter === "\"") { out = string(); }
+        else if (letter === "t") { out = word("true", true); }
+        else if (letter === "f") { out = word("false", false); }
+        else if (letter === "n") { out = word("null", null); }
+        else { out = number(); }
+        depth -= 1;
+        return out;
+    }
+
+    value = any();
+    skip();
+    if (at < text.length) { fail("more than one value"); }
+    return value;
+};
+
+// The connection to the node on this machine: one short request at a time, never a wait of more than LIMIT_S seconds.
+// What goes wrong is thrown as a PF.Fault, with a sentence for the artist and what to do.
+
+PF.LIMIT_S = 2;
+PF.PROTOCOL = 1;
+PF.START_AGAIN_MS = 20000;
+
+PF.Fault = function (sentence, hint, kind) {
+    this.sentence = sentence;
+    this.hint = hint || "";
+    this.kind = kind || "";
+    this.message = sentence + (hint ? " " + hint : "");
+};
+PF.Fault.prototype.toString = function () { return this.message; };
+
+PF.home = function () {
+    var chosen = $.getenv("PEERFARM_HOME");
+    return chosen ? new Folder(chosen) : new Folder("~/.peerfarm");
+};
+
+PF.readFile = function (name) {
+    var file = new File(PF.home().fsName + "/" + name), text;
+    if (!file.exists) { return null; }
+    file.encoding = "UTF-8";
+    if (!file.open("r")) { return null; }
+    text = file.read();
+    file.close();
+    try {
+        return PF.json.read(text);
+    } catch (ignored) {
+        return null;
+    }
+};
+
+PF.Node = function () {
+    this.socket = null;
+    this.next = 1;
+    this.startedAt = -PF.START_AGAIN_MS;
+};
+
+PF.Node.prototype.close = function () {
+    var socket = this.socket;
+    this.socket = null;
+    if (socket !== null) {
+        try { socket.close(); } catch (ignored) { return; }
+    }
+};
+
+// The answer to one request.
+PF.Node.prototype.call = function (method, params) {
+    if (this.socket !== null && !this.socket.connected) { this.close(); }
+    if (this.socket === null) { this.open(); }
+    try {
+        return this.ask(method, params || {});
+    } catch (fault) {
+        if (!(fault instanceof PF.Fault) || fault.kind === "broken") { this.close(); }
+        throw fault;
+    }
+};
+
+PF.Node.prototype.open = function () {
+    var found = PF.readFile("local.json"), socket;
+    if (found === null || typeof found.port !== "number" || typeof found.token !== "string") {
+        throw new PF.Fault("peerfarm is not running.", "Press Start peerfarm.", "not running");
+    }
+    socket = new Socket();
+    socket.timeout = PF.LIMIT_S;
+    if (!socket.open("127.0.0.1:" + found.port, "UTF-8")) {
+        throw new PF.Fault("peerfarm is not running.", "Press Start peerfarm.", "not running");
+    }
+    socket.timeout = PF.LIMIT_S;
+    this.socket = socket;
+    try {
+        this.ask("hello", {
+            token: found.token,
+            client: "aftereffects",
+            app: "After Effects " + app.version,
+            version: PF.VERSION,
+            protocol: PF.PROTOCOL
+        });
+    } catch (fault) {
+        this.close();
+        throw fault;
+    }
+};
+
+PF.Node.prototype.ask = function (method, params) {
+    var id = this.next, line, answer, lines;
+    this.next += 1;
+    if (!this.socket.writeln(PF.json.write({ jsonrpc: "2.0", id: id, method: method, params: params }))) {
+        throw new PF.Fault("peerfarm went away.", "It is tried again.", "broken");
+    }
+    for (lines = 0; lines < 1000; lines += 1) {
+        line = this.socket.readln();
+        if (line === null || line === undefined || PF.text.trim(line) === "") {
+            throw new PF.Fault("peerfarm did not answer in time.", "It is tried again.", "broken");
+        }
+        try {
+            answer = PF.json.read(line);
+        } catch (garbage) {
+            throw new PF.Fault("What answers on peerfarm's port is not peerfarm.", "Restart peerfarm.", "broken");
+        }
+        if (answer && answer.id === id) { return this.judge(answer); }
+        if (answer && answer.error && (answer.id === null || answer.id === undefined)) { return this.judge(answer); }
+    }
+    throw new PF.Fault("peerfarm did not answer in time.", "It is tried again.", "broken");
+};
+
+PF.Node.prototype.judge = function (answer) {
+    var error = answer.error, data;
+    if (!error) { return answer.result; }
+    data = error.data || {};
+    if (error.code === 3) {
+        throw new PF.Fault("peerfarm did not accept this panel.", "Restart peerfarm, then press Refresh.", "broken");
+    }
+    if (error.code === 4) {
+        throw new PF.Fault(
+            "This panel and peerfarm are of different versions.",
+            "Run `peerfarm plugins install aftereffects`, then restart After Effects.",
+            "broken"
+        );
+    }
+    if (error.code === -32601) {
+        throw new PF.Fault("This peerfarm is older than the panel.", "Update peerfarm.", "refused");
+    }
+    throw new PF.Fault(String(error.message), data.hint ? String(data.hint) : "", data.kind || "refused");
+};
+
+// Starts the node without waiting for it; gives a sentence. At most once in 20 s.
+PF.Node.prototype.start = function () {
+    var launch = PF.readFile("launch.json"), now = new Date().getTime(), words = [], i, command;
+    if (now - this.startedAt < PF.START_AGAIN_MS) { return "peerfarm is starting; this takes a few seconds."; }
+    if (launch === null || !(launch.argv instanceof Array) || launch.argv.length === 0) {
+        return "peerfarm was never started on this machine: run `peerfarm start` once.";
+    }
+    for (i = 0; i < launch.argv.length; i += 1) {
+        if (/["\r\n]/.test(String(launch.argv[i]))) { return "peerfarm's start command cannot be used: run `peerfarm start`."; }
+        words.push("\"" + launch.argv[i] + "\"");
+    }
+    this.startedAt = now;
+    command = words.join(" ");
+    if ($.os.indexOf("Windows") >= 0) {
+        system.callSystem("cmd.exe /c start \"peerfarm\" /b " + command);
+    } else {
+        system.callSystem(command.replace(/\$/g, "\\$").replace(/`/g, "\\`") + " >/dev/null 2>&1 &");
+    }
+    return "peerfarm is starting; this takes a few seconds.";
+};
+
+// After Effects lets scripts talk to other programs only where the artist allowed it; without that nothing works.
+
+PF.network = {};
+
+PF.network.isAllowed = function () {
+    var sections = ["Main Pref Section v2", "Main Pref Section"], i;
+    for (i = 0; i < sections.length; i += 1) {
+        try {
+            if (app.preferences.havePref(sections[i], "Pref_SCRIPTING_FILE_NETWORK_SECURITY")) {
+                return app.preferences.getPrefAsLong(sections[i], "Pref_SCRIPTING_FILE_NETWORK_SECURITY") === 1;
+            }
+        } catch (ignored) {
+            continue;
+        }
+    }
+    return false;
+};
+
+PF.network.explain = function () {
+    return "After Effects does not let panels talk to peerfarm yet. Open Preferences > Scripting & Expressions, tick " +
+        "\"Allow Scripts to Write Files and Access Network\", and press Refresh.";
+};
+
+// What the open project says: its queued items, the files that they need, and what is missing. Changes nothing.
+
+PF.project = {};
+
+// {path, name, version, isDirty, items: [...], files: [...], missing: [...], fonts: [...], faults: [...]}; path is empty
+// when the project was never saved.
+PF.project.read = function () {
+    var project = app.project, said = {
+        path: "", name: "", version: PF.project.major(), isDirty: false,
+        items: [], files: [], missing: [], fonts: [], faults: []
+    };
+    if (!project) { return said; }
+    if (project.file) {
+        said.path = project.file.fsName;
+        said.name = decodeURI(project.file.name).replace(/\.aepx?$/i, "");
+    }
+    said.isDirty = project.dirty === true;
+    PF.project.readQueue(project, said);
+    PF.project.readFootage(said);
+    PF.project.readFonts(project, said);
+    return said;
+};
+
+PF.project.major = function () {
+    var found = /^\d+/.exec(String(app.version));
+    return found ? found[0] : "";
+};
+
+PF.project.readQueue = function (project, said) {
+    var i, item;
+    for (i = 1; i <= project.renderQueue.numItems; i += 1) {
+        item = project.renderQueue.item(i);
+        if (item.status === RQItemStatus.QUEUED) {
+            try {
+                said.items.push(PF.project.readItem(project, item, i));
+            } catch (fault) {
+                said.faults.push("Item " + i + " of the render queue could not be read: " + fault);
+            }
+        }
+    }
+};
+
+PF.project.readItem = function (project, item, index) {
+    var comp = item.comp, rate = comp.frameRate, first, count, out, name, run, plain;
+    first = Math.round((item.timeSpanStart + comp.displayStartTime) * rate);
+    if (project.framesCountType === FramesCountType.FC_START_1) { first += 1; }
+    count = Math.max(1, Math.round(item.timeSpanDuration * rate));
+    out = item.numOutputModules > 0 ? item.outputModule(1).file : null;
+    name = out ? decodeURI(out.name) : "";
+    run = /\[(#+)\]/.exec(name);
+    plain = run ? name.replace(run[0], run[1]) : name;
+    return {
+        index: index,
+        comp: comp,
+        name: comp.name,
+        first: first,
+        last: first + count - 1,
+        every: item.skipFrames + 1,
+        directory: out && out.parent ? out.parent.fsName : "",
+        pattern: plain,
+        isMovie: name !== "" && run === null,
+        outputs: item.numOutputModules
+    };
+};
+
+// Breadth first from each queued composition; a source that cannot be read is told and left out.
+PF.project.readFootage = function (said) {
+    var waiting = [], seen = {}, i, comp, layer;
+    for (i = 0; i < said.items.length; i += 1) { waiting.push(said.items[i].comp); }
+    while (waiting.length > 0) {
+        comp = waiting.shift();
+        if (!seen["comp " + comp.id]) {
+            seen["comp " + comp.id] = true;
+            for (i = 1; i <= comp.numLayers; i += 1) {
+                layer = comp.layer(i);
+                try {
+                    if (layer.source) { PF.project.readSource(layer.source, waiting, seen, said); }
+                } catch (fault) {
+                    said.faults.push("Layer " + i + " of " + comp.name + " could not be read: " + fault);
+                }
+            }
+        }
+    }
+};
+
+PF.project.readSource = function (source, waiting, seen, said) {
+    if (source instanceof CompItem) {
+        waiting.push(source);
+    } else if (source instanceof FootageItem && !seen["item " + source.id]) {
+        seen["item " + source.id] = true;
+        PF.project.readFiles(source.mainSource, source, said);
+    }
+    if (source.useProxy && source.proxySource && !seen["proxy " + source.id]) {
+        seen["proxy " + source.id] = true;
+        PF.project.readFiles(source.proxySource, source, said);
+    }
+};
+
+PF.project.readFiles = function (from, item, said) {
+    if (!(from instanceof FileSource)) { return; }
+    if (item.footageMissing) {
+        said.missing.push(item.name + " (" + (from.missingFootagePath || "?") + ")");
+        return;
+    }
+    if (from.file) { PF.project.addFiles(from.file, from.isStill, said); }
+};
+
+// A still or a movie is one file; an image sequence is all files with its name around the number.
+PF.project.addFiles = function (file, isStill, said) {
+    var name = decodeURI(file.name), run = /(\d+)(\D*)$/.exec(name), found, i, other, begin, end;
+    var isImage = /\.(png|jpe?g|exr|tiff?|tga|dpx|cin|psd|psb|bmp|gif|hdr|iff|sgi|rla|rpf|ai|eps|pdf|webp)$/i.test(name);
+    if (isStill || !isImage || !run || !file.parent) {
+        PF.project.addFile(file.fsName, said);
+        return;
+    }
+    begin = name.substring(0, run.index);
+    end = run[2];
+    found = file.parent.getFiles();
+    for (i = 0; i < found.length; i += 1) {
+        other = decodeURI(found[i].name);
+        if (found[i] instanceof File && other.substr(0, begin.length) === begin &&
+                other.substr(other.length - end.length) === end &&
+                /^\d+$/.test(other.substring(begin.length, other.length - end.length))) {
+            PF.project.addFile(found[i].fsName, said);
+        }
+    }
+};
+
+PF.project.addFile = function (path, said) {
+    if (!said.known) { said.known = {}; }
+    if (!said.known["file " + path]) {
+        said.known["file " + path] = true;
+        said.files.push(path);
+    }
+};
+
+PF.project.readFonts = function (project, said) {
+    var i, fonts;
+    try {
+        fonts = app.fonts ? app.fonts.missingOrSubstitutedFonts : null;
+        for (i = 0; fonts && i < fonts.length; i += 1) { said.fonts.push(fonts[i].postScriptName); }
+    } catch (ignored) {
+        said.faults.push("The project's fonts could not be checked in this version of After Effects.");
+    }
+};
+
+// From what the project says and what the artist chose to the job; the panel's button and scripts take this one way.
+
+PF.submit = {};
+
+PF.submit.BAD_NAME = /[\\\/:*?"<>|\x00-\x1f]/;
+
+// What speaks against sending: {kind: "stop" | "ask" | "note", sentence, remedy}.
+PF.submit.check = function (said) {
+    var found = [], i, item;
+
+    function say(kind, sentence, remedy) { found.push({ kind: kind, sentence: sentence, remedy: remedy }); }
+
+    if (!app.project) {
+        say("stop", "No project is open.", "Open one.");
+        return found;
+    }
+    if (said.path === "") {
+        say("stop", "The project was never saved.", "Save it, then send it.");
+    } else if (/\.aepx$/i.test(said.path)) {
+        say("stop", "The project is saved as XML (.aepx), whose footage cannot be relinked.", "Save it as .aep.");
+    }
+    if (said.items.length === 0) {
+        say("stop", "Nothing is queued in the render queue.", "Add a composition (Composition > Add to Render Queue).");
+    }
+    for (i = 0; i < said.items.length; i += 1) {
+        item = said.items[i];
+        if (item.pattern === "" || item.directory === "") {
+            say("stop", item.name + " has no output file.", "Click Output To in the render queue and choose one.");
+        } else if (PF.submit.BAD_NAME.test(item.pattern)) {
+            say("stop", "The output name " + item.pattern + " has letters that not every system can store.", "Change it.");
+        }
+        if (item.outputs > 1) {
+            say("ask", item.name + " has " + item.outputs + " outputs, and only the first is rendered.",
+                "Queue it once for each.");
+        }
+        if (item.isMovie) {
+            say("note", item.name + " is a movie: one machine renders it in one piece.",
+                "Choose an image sequence to let all machines help.");
+        }
+    }
+    if (said.missing.length > 0) {
+        say("ask", "Footage is missing: " + said.missing.slice(0, 5).join(", ") +
+            (said.missing.length > 5 ? " and " + (said.missing.length - 5) + " more" : "") + ".",
+            "Relink it, or send all the same.");
+    }
+    if (said.fonts.length > 0) {
+        say("ask", "Fonts are missing: " + said.fonts.slice(0, 5).join(", ") + ".", "Install them, or send all the same.");
+    }
+    for (i = 0; i < said.faults.length && i < 5; i += 1) { say("note", said.faults[i], ""); }
+    return found;
+};
+
+// chosen: {chunk, priority, pool, severalFrames (true, false or null), percent, mayMiss}
+PF.submit.job = function (said, chosen) {
+    var job = { name: said.name, priority: chosen.priority, steps: [] }, i;
+    if (chosen.pool) { job.pool = chosen.pool; }
+    for (i = 0; i < said.items.length; i += 1) { job.steps.push(PF.submit.step(said, said.items[i], chosen)); }
+    return job;
+};
+
+PF.submit.step = function (said, item, chosen) {
+    var params = { scene: said.path, item: item.index, comp: item.name }, step, frames;
+    if (chosen.severalFrames === true || chosen.severalFrames === false) {
+        params.several_frames_at_once = chosen.severalFrames;
+        params.processor_percent = chosen.percent;
+    }
+    if (chosen.mayMiss) { params.allow_missing = true; }
+    frames = item.first === item.last ? String(item.first) : item.first + "-" + item.last;
+    if (item.every > 1 && item.first !== item.last) { frames += "x" + item.every; }
+    if (item.isMovie) {
+        params.movie = true;
+        params.first = item.first;
+        params.last = item.last;
+        frames = "1";
+    }
+    step = {
+        name: PF.submit.stepName(item),
+        app: "aftereffects",
+        params: params,
+        frames: frames,
+        chunk: item.isMovie ? 1 : chosen.chunk,
+        output: { dir: item.directory, pattern: item.pattern }
+    };
+    if (said.version) { step.requires = { version: said.version }; }
+    return step;
+};
+
+// A name that no other item of the queue has.
+PF.submit.stepName = function (item) {
+    var plain = item.name.replace(/[\\\/:*?"<>|\x00-\x1f]/g, " ").substr(0, 50);
+    return PF.text.trim(item.index + " " + plain);
+};
+
+// What the panel shows of the farm: sentences and rows from the node's answers. No user interface here.
+
+PF.farm = {};
+
+PF.farm.JOBS = 20;
+PF.farm.STATES = {
+    ready: "waiting for a worker", active: "rendering", paused: "paused", done: "done", failed: "failed",
+    cancelled: "cancelled", blocked: "waiting for other steps"
+};
+
+// {sentence, jobs: [row], more}; throws PF.Fault.
+PF.farm.look = function (node) {
+    var status = node.call("status"), nodes = node.call("nodes").nodes, jobs;
+    if (!status.farm) {
+        return { sentence: "This machine belongs to no farm yet: run `peerfarm init` or `peerfarm join`.", jobs: [], more: 0 };
+    }
+    jobs = node.call("jobs", { limit: PF.farm.JOBS, mine: true });
+    return {
+        sentence: PF.farm.nodesSentence(nodes, status),
+        jobs: PF.farm.rows(jobs.jobs),
+        more: Math.max(0, (jobs.total || 0) - jobs.jobs.length)
+    };
+};
+
+PF.farm.nodesSentence = function (nodes, status) {
+    var live = 0, busy = 0, able = 0, i, j, words;
+    for (i = 0; i < nodes.length; i += 1) {
+        if (nodes[i].state === "live") {
+            live += 1;
+            if (nodes[i].busy > 0) { busy += 1; }
+            for (j = 0; j < nodes[i].apps.length; j += 1) {
+                if (nodes[i].apps[j].app === "aftereffects") { able += 1; break; }
+            }
+        }
+    }
+    words = status.farm.name + ": " + PF.text.plural(live, "node", "nodes") + ", " + busy + " rendering, " +
+        able + " with After Effects";
+    if (status.alarms && status.alarms.length > 0) { words += " \u2013 " + status.alarms[0]; }
+    return words;
+};
+
+PF.farm.rows = function (jobs) {
+    var rows = [], i, job;
+    for (i = 0; i < jobs.length; i += 1) {
+        job = jobs[i];
+        rows.push({
+            id: job.id,
+            name: job.name,
+            words: PF.farm.words(job),
+            bar: PF.text.bar(job.progress || 0),
+            output: job.output || "",
+            error: job.error || "",
+            canPause: job.status === "ready" || job.status === "active" || job.status === "blocked",
+            canResume: job.status === "paused",
+            canCancel: job.status !== "done" && job.status !== "cancelled",
+            canRetry: job.status === "failed" || job.status === "cancelled"
+        });
+    }
+    return rows;
+};
+
+PF.farm.words = function (job) {
+    var words = PF.farm.STATES[job.status] || String(job.status), left = PF.text.duration(job.eta_s);
+    if (job.status === "active" && left !== "") { words += ", " + left + " left"; }
+    if (job.status === "done" && job.published < job.frames.total) { words += ", frames on their way"; }
+    if (job.error) { words += ": " + job.error; }
+    return words;
+};
+
+// How a submission goes: {isOver, sentence, isDone}.
+PF.farm.submission = function (told) {
+    var words, left;
+    if (told.state === "done") {
+        words = "Sent: " + PF.text.plural(told.answer.frames, "frame", "frames") + " in " +
+            PF.text.plural(told.answer.tasks, "task", "tasks") + ".";
+        if (told.answer.warnings && told.answer.warnings.length > 0) { words += " " + told.answer.warnings[0]; }
+        return { isOver: true, isDone: true, sentence: words };
+    }
+    if (told.state === "failed") {
+        return { isOver: true, isDone: false, sentence: told.error + (told.hint ? " " + told.hint : "") };
+    }
+    words = told.text || "Packing";
+    if (told.total_bytes) {
+        words += ", " + PF.text.size(told.done_bytes) + " of " + PF.text.size(told.total_bytes);
+        left = PF.text.duration(told.left_s);
+        if (left !== "") { words += ", " + left + " left"; }
+    }
+    return { isOver: false, isDone: false, sentence: words };
+};
+
+// The panel itself. Every button ends in a sentence; nothing that happens here may throw into After Effects.
+
+PF.Panel = function (root) {
+    this.node = new PF.Node();
+    this.submission = null;
+    this.rows = [];
+    this.isClosed = false;
+    this.build(root);
+};
+
+PF.Panel.EVERY_MS = 3000;
+PF.Panel.WHILE_SENDING_MS = 700;
+
+PF.Panel.prototype.build = function (root) {
+    var panel = this, group, options;
+    this.window = root instanceof Panel ? root : new Window("palette", "peerfarm", undefined, { resizeable: true });
+    this.window.orientation = "column";
+    this.window.alignChildren = ["fill", "top"];
+
+    this.queue = this.window.add("statictext", undefined, "", { multiline: true });
+    this.queue.preferredSize = [320, 34];
+
+    options = this.window.add("group");
+    options.add("statictext", undefined, "Frames per task");
+    this.chunk = options.add("edittext", undefined, "5");
+    this.chunk.characters = 4;
+    options.add("statictext", undefined, "Priority");
+    this.priority = options.add("edittext", undefined, "50");
+    this.priority.characters = 4;
+    options.add("statictext", undefined, "Pool");
+    this.pool = options.add("edittext", undefined, "");
+    this.pool.characters = 8;
+
+    group = this.window.add("group");
+    this.several = group.add("checkbox", undefined, "Multi-frame rendering, processor %");
+    this.several.value = true;
+    this.percent = group.add("edittext", undefined, "80");
+    this.percent.characters = 4;
+
+    group = this.window.add("group");
+    this.send = group.add("button", undefined, "Send to peerfarm");
+    this.stop = group.add("button", undefined, "Stop sending");
+    this.stop.enabled = false;
+    this.refresh = group.add("button", undefined, "Refresh");
+    this.startNode = group.add("button", undefined, "Start peerfarm");
+    this.startNode.visible = false;
+
+    this.notice = this.window.add("statictext", undefined, "", { multiline: true });
+    this.notice.preferredSize = [320, 50];
+    this.state = this.window.add("statictext", undefined, "", { multiline: true });
+    this.state.preferredSize = [320, 34];
+    this.jobs = this.window.add("listbox", undefined, [], {
+        numberOfColumns: 3, showHeaders: true, columnTitles: ["Job", "Progress", "State"], columnWidths: [110, 120, 200]
+    });
+    this.jobs.preferredSize = [320, 160];
+
+    group = this.window.add("group");
+    this.pause = group.add("button", undefined, "Pause");
+    this.cancel = group.add("button", undefined, "Cancel");
+    this.retry = group.add("button", undefined, "Retry");
+    this.folder = group.add("button", undefined, "Open folder");
+    this.log = group.add("button", undefined, "Show log");
+
+    this.on(this.send, function () { panel.sendNow(); });
+    this.on(this.stop, function () { panel.stopSending(); });
+    this.on(this.refresh, function () { panel.look(); });
+    this.on(this.startNode, function () { panel.say(panel.node.start()); });
+    this.on(this.pause, function () { panel.pauseOrResume(); });
+    this.on(this.cancel, function () { panel.control("cancel", "Cancelled"); });
+    this.on(this.retry, function () { panel.control("retry", "Tried again"); });
+    this.on(this.folder, function () { panel.openFolder(); });
+    this.on(this.log, function () { panel.showLog(); });
+    this.jobs.onChange = function () { panel.enable(); };
+    this.window.onClose = function () { panel.close(); };
+    this.window.onResizing = this.window.onResize = function () { this.layout.resize(); };
+    this.enable();
+};
+
+// A button's deed, whatever it throws told as a sentence.
+PF.Panel.prototype.on = function (button, deed) {
+    var panel = this;
+    button.onClick = function () { panel.guard(deed); };
+};
+
+PF.Panel.prototype.guard = function (deed) {
+    try {
+        deed();
+    } catch (fault) {
+        this.fault(fault);
+    }
+};
+
+PF.Panel.prototype.fault = function (fault) {
+    this.startNode.visible = fault instanceof PF.Fault && fault.kind === "not running";
+    this.say(fault instanceof PF.Fault ? fault.message : "This did not work: " + fault);
+};
+
+PF.Panel.prototype.say = function (sentence) { this.notice.text = sentence; };
+
+PF.Panel.prototype.chosen = function (mayMiss) {
+    return {
+        chunk: this.number(this.chunk, "Frames per task", 1, 500),
+        priority: this.number(this.priority, "Priority", 0, 100),
+        pool: PF.text.trim(this.pool.text),
+        severalFrames: this.several.value === true,
+        percent: this.number(this.percent, "Processor %", 1, 100),
+        mayMiss: mayMiss
+    };
+};
+
+PF.Panel.prototype.number = function (field, name, low, high) {
+    var text = PF.text.trim(field.text);
+    if (!/^\d{1,6}$/.test(text) || Number(text) < low || Number(text) > high) {
+        throw new PF.Fault(name + " must be a whole number from " + low + " to " + high + ", not \"" + text + "\".");
+    }
+    return Number(text);
+};
+
+PF.Panel.prototype.sendNow = function () {
+    var said, found, chosen, asked = [], i;
+    if (this.submission !== null) { throw new PF.Fault("A project is being sent.", "Wait for it, or press Stop sending."); }
+    said = PF.project.read();
+    found = PF.submit.check(said);
+    for (i = 0; i < found.length; i += 1) {
+        if (found[i].kind === "stop") { throw new PF.Fault(found[i].sentence, found[i].remedy); }
+        if (found[i].kind === "ask") { asked.push(found[i].sentence + " " + found[i].remedy); }
+    }
+    chosen = this.chosen(said.missing.length > 0 || said.fonts.length > 0);
+    if (said.isDirty) {
+        if (!confirm("The project has changes that are not saved, and machines render what is saved. Save and send?")) {
+            this.say("Not sent.");
+            return;
+        }
+        app.project.save();
+        said = PF.project.read();
+    }
+    if (asked.length > 0 && !confirm(asked.join("\n\n") + "\n\nSend all the same?")) {
+        this.say("Not sent.");
+        return;
+    }
+    this.sent(this.node.call("submit", {
+        job: PF.submit.job(said, chosen),
+        files: said.files,
+        allow_missing: chosen.mayMiss,
+        background: true
+    }));
+};
+
+PF.Panel.prototype.sent = function (answer) {
+    if (answer.submission) {
+        this.submission = answer.submission;
+        this.say("Packing");
+    } else {
+        this.say(PF.farm.submission({ state: "done", answer: answer }).sentence);
+    }
+    this.enable();
+    this.look();
+};
+
+PF.Panel.prototype.stopSending = function () {
+    if (this.submission !== null) { this.node.call("cancel_submission", { submission: this.submission }); }
+    this.follow();
+};
+
+PF.Panel.prototype.follow = function () {
+    var told;
+    if (this.submission === null) { return; }
+    told = PF.farm.submission(this.node.call("submission", { submission: this.submission }));
+    this.say(told.sentence);
+    if (told.isOver) {
+        this.submission = null;
+        this.enable();
+    }
+};
+
+PF.Panel.prototype.look = function () {
+    var seen = PF.farm.look(this.node);
+    this.startNode.visible = false;
+    this.state.text = seen.sentence;
+    this.show(seen.jobs);
+};
+
+// The list is built anew only when it changed, so that a selection stays.
+PF.Panel.prototype.show = function (rows) {
+    var chosen = this.selected(), i, line;
+    if (PF.json.write(rows) === PF.json.write(this.rows)) { return; }
+    this.rows = rows;
+    this.jobs.removeAll();
+    for (i = 0; i < rows.length; i += 1) {
+        line = this.jobs.add("item", rows[i].name);
+        line.subItems[0].text = rows[i].bar;
+        line.subItems[1].text = rows[i].words;
+        if (chosen !== null && rows[i].id === chosen.id) { this.jobs.selection = i; }
+    }
+    this.enable();
+};
+
+PF.Panel.prototype.selected = function () {
+    var selection = this.jobs.selection;
+    return selection ? this.rows[selection.index] || null : null;
+};
+
+PF.Panel.prototype.enable = function () {
+    var row = this.selected();
+    this.send.enabled = this.submission === null;
+    this.stop.enabled = this.submission !== null;
+    this.pause.enabled = row !== null && (row.canPause || row.canResume);
+    this.pause.text = row !== null && row.canResume ? "Resume" : "Pause";
+    this.cancel.enabled = row !== null && row.canCancel;
+    this.retry.enabled = row !== null && row.canRetry;
+    this.folder.enabled = row !== null && row.output !== "";
+    this.log.enabled = row !== null;
+};
+
+PF.Panel.prototype.pauseOrResume = function () {
+    var row = this.selected();
+    if (row !== null) { this.control(row.canResume ? "resume" : "pause", row.canResume ? "Resumed" : "Paused"); }
+};
+
+PF.Panel.prototype.control = function (method, word) {
+    var row = this.selected();
+    if (row === null) { return; }
+    this.node.call(method, { job: row.id });
+    this.say(word + ": " + row.name + ".");
+    this.look();
+};
+
+PF.Panel.prototype.openFolder = function () {
+    var row = this.selected(), folder;
+    if (row === null) { return; }
+    folder = new Folder(row.output);
+    if (!folder.exists || !folder.execute()) { throw new PF.Fault("There is no folder " + row.output + " yet."); }
+};
+
+PF.Panel.prototype.showLog = function () {
+    var row = this.selected(), told;
+    if (row === null) { return; }
+    told = this.node.call("log", { job: row.id, tail: 4000 });
+    alert(told.text || "The log is empty.", row.name);
+};
+
+// Called by the timer; during a render or a dialog After Effects calls nothing, and that is well.
+PF.Panel.prototype.tick = function () {
+    var panel = this;
+    if (this.isClosed) { return; }
+    this.guard(function () {
+        if (panel.submission !== null) { panel.follow(); }
+        panel.describe();
+        panel.look();
+    });
+    this.plan();
+};
+
+PF.Panel.prototype.plan = function () {
+    var every = this.submission === null ? PF.Panel.EVERY_MS : PF.Panel.WHILE_SENDING_MS;
+    app.scheduleTask("$.global.peerfarmPanel && $.global.peerfarmPanel.tick()", every, false);
+};
+
+// What would be sent, above the button.
+PF.Panel.prototype.describe = function () {
+    var queue = app.project ? app.project.renderQueue : null, count = 0, names = [], i;
+    for (i = 1; queue && i <= queue.numItems; i += 1) {
+        if (queue.item(i).status === RQItemStatus.QUEUED) {
+            count += 1;
+            if (names.length < 3) { names.push(queue.item(i).comp.name); }
+        }
+    }
+    this.queue.text = count === 0 ? "Nothing is queued in the render queue." :
+        PF.text.plural(count, "queued item", "queued items") + ": " + names.join(", ") + (count > 3 ? ", \u2026" : "");
+};
+
+PF.Panel.prototype.close = function () {
+    this.isClosed = true;
+    this.node.close();
+};
+
+// Opening: one panel at a time; the former one's timer ends by itself.
+
+PF.open = function () {
+    var panel, former = $.global.peerfarmPanel;
+    if (former) { former.close(); }
+    panel = new PF.Panel(root);
+    $.global.peerfarmPanel = panel;
+    if (!PF.network.isAllowed()) {
+        panel.say(PF.network.explain());
+        panel.on(panel.refresh, function () {
+            if (PF.network.isAllowed()) {
+                panel.say("");
+                panel.on(panel.refresh, function () { panel.look(); });
+                panel.tick();
+            } else {
+                app.executeCommand(app.findMenuCommandId("Scripting & Expressions..."));
+            }
+        });
+    } else {
+        panel.tick();
+    }
+    if (panel.window instanceof Window) {
+        panel.window.center();
+        panel.window.show();
+    } else {
+        panel.window.layout.layout(true);
+    }
+};
+
+$.global.peerfarm = PF;
+PF.open();
+
+}(this));
