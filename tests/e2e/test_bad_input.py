@@ -253,7 +253,7 @@ def test_blender_that_renders_nothing_fails_the_job_with_its_own_words(
         "output": {"dir": str(lonely_farm.output), "pattern": "b_####.png"},
     }
     job = tmp_path / "job.json"
-    job.write_text(json.dumps({"name": "shot", "steps": [step]}))
+    job.write_text(json.dumps({"name": "shot", "files": "shared", "steps": [step]}))
     done = peerfarm(ada, "submit", str(job), "--wait", "--json")
     assert done.returncode == 4
     outcome = json.loads(done.stdout)

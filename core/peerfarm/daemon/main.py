@@ -27,6 +27,7 @@ from peerfarm.node.core import NodeSettings
 from peerfarm.node.inputs import Identity
 from peerfarm.runner import ProcessRunner
 from peerfarm.store import HomeLock, load_or_make_keys, open_store
+from peerfarm.store.blobs import this_system
 
 STOP_LIMIT_S = 15.0
 
@@ -138,6 +139,8 @@ def _build_node(settings: Settings, public_key: str) -> Node:
         cores=core_count(),
         version=__version__,
         user=user_name(),
+        shared=settings.shared,
+        system=this_system(),
     )
     return Node(identity, own, describe_settings(settings))
 
