@@ -12,7 +12,7 @@ from peerfarm.config import SharedRoot
 from peerfarm.model.files import Packed, PackOrder, PackProgressed, StoreTold
 from peerfarm.node import inputs
 from peerfarm.node.effects import Effects
-from peerfarm.state.actions import JobSubmitted
+from peerfarm.state.actions import JobSubmitted, MemberRemoved
 from peerfarm.state.farm import get_job
 from peerfarm.state.selectors import spec_of
 
@@ -59,7 +59,21 @@ def test_what_cannot_be_packed_is_refused_in_words_and_leaves_nothing(solo: File
     error = answer(effects)
     assert (str(error), error.hint) == ("wood.png is not there", "use --allow-missing")
     assert effects.released == [f"scene/{MINTED}"]
+    assert effects.forgotten == [MINTED]  # and with it the output folder that was named for it
     assert solo.ask("jobs")["jobs"] == []
+
+
+def test_what_was_packed_and_cannot_be_recorded_leaves_nothing_either(solo: FileSolo) -> None:
+    order = submit(solo)
+    solo.node.core.record(MemberRemoved(solo.id))
+    effects = solo.turn(Packed(order.request, ROOT))
+    assert "no longer counts this node as a member" in str(answer(effects))
+    assert (effects.released, effects.forgotten) == ([f"scene/{MINTED}"], [MINTED])
+
+
+def test_a_job_that_is_recorded_keeps_its_output_folder(solo: FileSolo) -> None:
+    order = submit(solo)
+    assert solo.turn(Packed(order.request, ROOT)).forgotten == []
 
 
 def test_whoever_submits_hears_how_far_it_is_and_nobody_else(solo: FileSolo) -> None:
@@ -94,7 +108,7 @@ def test_a_submission_can_be_cancelled_and_is_when_its_user_is_gone(solo: FileSo
     solo.turn(inputs.ClientGone(CLIENT))
     assert [stop for effects in solo.effects for stop in effects.pack_stops] == [order.request, other.request]
     effects = solo.turn(Packed(order.request, ROOT))  # the packer was through, and had pinned the scene once more
-    assert effects.released == [f"scene/{MINTED}"]
+    assert (effects.released, effects.forgotten) == ([f"scene/{MINTED}"], [MINTED])
     assert solo.recorded(JobSubmitted) == []
 
 
