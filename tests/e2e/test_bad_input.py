@@ -74,7 +74,7 @@ def test_second_node_on_the_same_home_ends_and_leaves_the_first_alone(ada: RealN
     assert "is running already" in again.stdout
 
 
-@pytest.mark.parametrize("setting", ["port", "local_port"])
+@pytest.mark.parametrize("setting", ["port", "transfer_port", "local_port"])
 def test_port_in_use_is_named_with_its_setting_before_the_node_runs(farm: RealFarm, setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -98,6 +98,19 @@ def test_node_whose_last_port_was_taken_by_another_program_takes_a_new_one(farm:
         assert place != ben.call("nodes")["nodes"][0]["address"]
         farm.agreed_hash()
     assert ada.is_running
+
+
+def test_a_node_listens_at_the_same_ports_after_a_restart_and_names_them(farm: RealFarm) -> None:
+    ada = farm.add("ada")
+    farm.start()
+    ports = ada.call("status")["ports"]
+    assert 0 < ports["peers"] != ports["files"] > 0
+    assert ada.stop() == 0
+    ada.start()
+    ada.await_hello()
+    farm.wait_for("the ports", lambda: ada.call("status")["ports"] == ports)
+    words = f"listens at ports {ports['peers']} (peers) and {ports['files']} (files)"
+    assert words in peerfarm(ada, "status").stdout
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ class NodeSettings:
     version: str = ""
     user: str = ""
     """Whose jobs are submitted here when the submission does not say."""
+    port: int = 0
+    """Where this node listens for peers; 0 while it does not."""
     transfer_port: int = 0
     """Where this node serves files to peers; 0 while it serves none."""
     shared: tuple[SharedRoot, ...] = ()
