@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -219,17 +220,15 @@ def test_job_file_too_large_for_the_node_is_refused_with_its_limit(ada: RealNode
 
 
 @pytest.mark.parametrize(
-    ("junk", "is_told"),
+    "junk",
     [
-        (b"GET / HTTP/1.1\r\nHost: farm\r\n\r\n", False),
-        (b"\xff" * 4_000_000, True),
-        (ZMTP_GREETING + b"\x06" + b"\x7f" * 4_000_000, False),
+        b"GET / HTTP/1.1\r\nHost: farm\r\n\r\n",
+        b"\xff" * 4_000_000,
+        ZMTP_GREETING + b"\x06" + b"\x7f" * 4_000_000,
     ],
     ids=["a web browser", "noise", "an endless message"],
 )
-def test_junk_at_the_port_for_peers_harms_nobody(
-    lonely_farm: RealFarm, ada: RealNode, junk: bytes, is_told: bool
-) -> None:
+def test_junk_at_the_port_for_peers_harms_nobody_and_is_told(lonely_farm: RealFarm, ada: RealNode, junk: bytes) -> None:
     address = ada.call("nodes")["nodes"][0]["address"]
     with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=LIMIT_S) as link:
         try:
@@ -238,9 +237,11 @@ def test_junk_at_the_port_for_peers_harms_nobody(
                 pass
         except ConnectionError:
             pass  # it may be closed while we still speak
-    words = f"stranger key={address} reason=Somebody knocked without a key, or with another farm's."
-    if is_told:  # of the others ZeroMQ says no more than that a connection ended
-        lonely_farm.wait_for("the word in the log", lambda: words in ada.journal())
+    words = re.compile(
+        rf"stranger key=(127\.0\.0\.1|{address}) reason=Somebody .*without a key, or with another farm's"
+    )
+    lonely_farm.wait_for("the word in the log", lambda: words.search(ada.journal()) is not None)
+    assert len(words.findall(ada.journal())) <= 2  # once a minute for each, whatever comes from there
     job = lonely_farm.submit(ada, "301", 1, frame_s=0)
     lonely_farm.wait_published(job, ada)
 
