@@ -193,6 +193,7 @@ def test_missing_files_are_named_and_nothing_is_kept(desk: Desk) -> None:
     assert "/nowhere/10.png" not in packed.error
     assert "and 2 more" in packed.error
     assert "--allow-missing" in packed.hint
+    assert "`files: shared`" in packed.hint
     assert desk.store.pin_keys() == ()
     assert not desk.outputs.is_named(JOB, str(desk.shots / "out"))
     assert not (desk.shots / "out").exists()

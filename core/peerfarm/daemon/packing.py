@@ -225,7 +225,11 @@ def _missing(missing: Sequence[MissingFile], needed: AbstractSet[MissingFile]) -
     told = [f"{one.path} ({one.why})" for one in missing if one in needed or not needed]
     text = _listed("the scene needs files that are not there", len(told), told)
     if needed:
-        raise RequestRefused(text, "Correct the paths, or submit with --allow-missing to render without them.")
+        raise RequestRefused(
+            text,
+            "Correct the paths; or say `files: shared` if all machines see them; or submit with --allow-missing to render "
+            "without them.",
+        )
     return [text]
 
 
