@@ -227,8 +227,8 @@ def _missing(missing: Sequence[MissingFile], needed: AbstractSet[MissingFile]) -
     if needed:
         raise RequestRefused(
             text,
-            "Correct the paths; or say `files: shared` if all machines see them; or submit with --allow-missing to render "
-            "without them.",
+            "Correct the paths; or say `files: shared` if all machines see them; or submit with --allow-missing to "
+            "render without them.",
         )
     return [text]
 
