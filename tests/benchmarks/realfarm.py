@@ -209,7 +209,7 @@ class RealFarm:
 
     def submit(self, node: RealNode, job: Mapping[str, Any]) -> str:
         """Submit a job; its id."""
-        answer = node.call("submit", job=dict(job))
+        answer = node.call("submit", job={"files": "shared", **job})
         if answer["warnings"]:
             raise BenchmarkFailed(f"the job cannot run: {answer['warnings'][0]}")
         return str(answer["job"])

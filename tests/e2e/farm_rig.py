@@ -128,7 +128,7 @@ class RealFarm(Farm):
     def submit_step(self, node: FarmNode, step: dict[str, Any], **fields: Any) -> str:
         """Submit a job of one step, which writes into the farm's output folder unless it says otherwise."""
         full = {"name": "render", "output": {"dir": str(self.output), "pattern": PATTERN}, **step}
-        answer = node.call("submit", job={"name": "shot", "steps": [full], **fields})
+        answer = node.call("submit", job={"name": "shot", "files": "shared", "steps": [full], **fields})
         assert answer["warnings"] == []
         return str(answer["job"])
 

@@ -102,7 +102,7 @@ def test_scene_of_a_newer_blender_says_in_words_why_nobody_renders_it(
     job = tmp_path / "job.json"
     step = {"name": "render", "app": "blender", "params": {"scene": str(scene)}, "frames": "1"}
     place = {"dir": str(farm.output), "pattern": "n_####.png"}
-    job.write_text(json.dumps({"name": "newer", "steps": [{**step, "output": place}]}))
+    job.write_text(json.dumps({"name": "newer", "files": "shared", "steps": [{**step, "output": place}]}))
     failed = peerfarm(ada, "submit", str(job), "--wait", "--json")
     assert failed.returncode == 4
     here = ".".join(found.split(".")[:2])

@@ -146,7 +146,7 @@ def test_step_waits_frame_by_frame_for_the_step_before_and_reads_its_frames(farm
         "depends_on": [{"step": "render", "frames": 0}],
         "output": {"dir": str(final), "pattern": "r_####.png"},
     }
-    answer = ada.call("submit", job={"name": "chain", "steps": [render, comp]})
+    answer = ada.call("submit", job={"name": "chain", "files": "shared", "steps": [render, comp]})
     farm.wait_published(answer["job"], ada)
     rendered = {path.name: path.read_bytes() for path in farm.scenes.glob("r_*.png")}
     assert len(rendered) == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -46,15 +47,23 @@ def make_scene(top: Path, *words: str) -> Path:
     return top / "show" / "shots" / "scene.blend"
 
 
-def collect(scene: Path, work: Path) -> Collected:
+def collect(scene: Path, work: Path, **params: Any) -> Collected:
     """What the scene needs, as a node would ask; raises as `CollectingApp.collected`."""
     work.mkdir(parents=True, exist_ok=True)
-    command = APP.collect(blender(), APP.check_params({"scene": str(scene)}), str(work))
+    command = APP.collect(blender(), APP.check_params({"scene": str(scene), **params}), str(work))
     ended = subprocess.run(
         command.argv, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     listed = work / COLLECTED
     return APP.collected(ended.stdout, listed.read_text("utf-8") if listed.exists() else "")
+
+
+def saved_by_newer(scene: Path, copy: Path) -> Path:
+    """A copy that claims to come from Blender 9.9."""
+    content, count = re.subn(rb"\ABLENDER([-_][vV])\d{3}", rb"BLENDER\g<1>909", scene.read_bytes())
+    assert count == 1
+    copy.write_bytes(content)
+    return copy
 
 
 def check_out(found: Collected, checkout: Path) -> PathMap:

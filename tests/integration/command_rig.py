@@ -121,6 +121,8 @@ ANSWERS: dict[str, Any] = {
         "slots": [SLOT, {**SLOT, "slot": 1, "job": None}],
         "alarms": ["the state of tide differs"],
         "disk": "full",
+        "joining": None,
+        "ports": {"peers": 7101, "files": 7103},
         "members": 3,
         "live": 2,
     },

@@ -168,13 +168,15 @@ def test_a_server_that_does_not_let_us_in_counts_as_somebody_there(fake: FakeSer
     [
         ({}, "linux", False),  # a node in a rack
         ({"DISPLAY": "localhost:10.0"}, "linux", False),  # worked on from afar: the keyboard is elsewhere
-        ({"DISPLAY": ":49999"}, "linux", True),  # a session that does not answer: not knowing counts as yes
-        ({"WAYLAND_DISPLAY": "wayland-0", "XDG_SESSION_ID": "no such session"}, "linux", True),
+        ({"DISPLAY": ":49999"}, "linux", False),  # the session in which the node was started is over
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),  # nobody can be asked: not knowing counts as yes
     ],
 )
 def test_what_is_not_known_counts_as_yes_but_no_session_as_no(
-    environ: Mapping[str, str], system: str, is_there: bool
+    environ: Mapping[str, str], system: str, is_there: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no logind
+    monkeypatch.setattr(x11idle, "_SOCKET", str(tmp_path / "X"))
     assert is_attended(environ, system) is is_there
 
 
@@ -182,8 +184,83 @@ def test_each_system_is_asked_in_its_own_way() -> None:
     ways = {system: way_to_ask({"DISPLAY": ":0"}, system) for system in ("win32", "darwin", "linux")}
     assert ways["win32"] is attendance._idle_windows_s
     assert ways["darwin"] is attendance._idle_macos_s
-    assert way_to_ask({"DISPLAY": ":0"}, "linux") is not way_to_ask({}, "linux")
-    assert way_to_ask({}, "linux")() == math.inf
+
+
+LOGINCTL = """#!/bin/sh
+echo "$@" >> "{calls}"
+case "$1" in
+  list-sessions) printf '%s' '{listed}' ;;
+  show-session) [ "$2 $3" = "2 c1" ] && cat "{told}" ;;
+  *) exit 1 ;;
+esac
+"""
+
+
+class Logind:
+    """A machine whose `loginctl` tells of two sessions: 2, and c1 of the login screen."""
+
+    def __init__(self, directory: Path) -> None:
+        self._told = directory / "told"
+        self.calls = directory / "calls"
+        program = directory / "loginctl"
+        listed = "     2 1000 ada seat0 tty2\n    c1  121 gdm seat0 tty1\n"
+        program.write_text(LOGINCTL.format(calls=self.calls, listed=listed, told=self._told))
+        program.chmod(0o755)
+        self.tell()
+
+    def tell(self, **changes: str) -> None:
+        """What it says of session 2."""
+        usual = {"Class": "user", "Remote": "no", "Seat": "seat0", "State": "active", "IdleHint": "no"}
+        screen = {"Class": "greeter", "Remote": "no", "Seat": "seat0", "State": "active", "IdleHint": "no"}
+        blocks = ["".join(f"{name}={value}\n" for name, value in one.items()) for one in (usual | changes, screen)]
+        self._told.write_text("\n".join(blocks))
+
+
+@pytest.fixture
+def logind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Logind:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return Logind(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_there"),
+    [
+        ({}, True),
+        ({"Class": "user-early"}, True),
+        ({"IdleHint": "yes"}, False),
+        ({"Remote": "yes"}, False),  # worked on from afar
+        ({"Seat": ""}, False),
+        ({"State": "online"}, False),  # behind another one
+        ({"State": "closing"}, False),
+        ({"Class": "greeter"}, False),
+        ({"Type": "x11", "Display": ":49999"}, True),  # its display tells nothing
+    ],
+)
+@pytest.mark.parametrize("environ", [{}, {"WAYLAND_DISPLAY": "wayland-0"}, {"DISPLAY": ":49999"}])
+def test_a_node_outside_the_session_asks_logind_who_is_there(
+    logind: Logind, environ: Mapping[str, str], changes: Mapping[str, str], is_there: bool
+) -> None:
+    logind.tell(**changes)
+    assert is_attended(environ, "linux") is is_there
+    assert [line.split()[0] for line in logind.calls.read_text().splitlines()] == ["list-sessions", "show-session"]
+
+
+def test_a_session_whose_desktop_tells_logind_nothing_is_judged_by_its_display(
+    logind: Logind, fake: FakeServer, tmp_path: Path
+) -> None:
+    write_proof(tmp_path / ".Xauthority", fake.display)
+    logind.tell(Type="x11", Display=f":{fake.display}")
+    assert is_attended({"HOME": str(tmp_path)}, "linux")
+    fake._idle_ms = int(AWAY_S * 1000) + 1
+    assert not is_attended({"HOME": str(tmp_path)}, "linux")
+
+
+def test_logind_that_hangs_counts_as_somebody_there(
+    logind: Logind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attendance, "ANSWER_LIMIT_S", 0.1)
+    (tmp_path / "loginctl").write_text("#!/bin/sh\nexec cat /dev/zero > /dev/null\n")
+    assert is_attended({}, "linux")
 
 
 def test_it_is_looked_for_while_something_is_sent_and_not_else() -> None:
@@ -201,8 +278,8 @@ def test_it_is_looked_for_while_something_is_sent_and_not_else() -> None:
 if XVFB:
 
     @pytest.fixture
-    def real(tmp_path: Path) -> Iterator[int]:
-        """The display of a real X server that keeps its state between connections."""
+    def server(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+        """The display and the process of a real X server that keeps its state between connections."""
         read_fd, write_fd = os.pipe()
         write_proof(tmp_path / ".Xauthority", 0)
         assert XVFB is not None
@@ -218,10 +295,15 @@ if XVFB:
             with os.fdopen(read_fd, "rb") as said:
                 display = int(said.readline())
             write_proof(tmp_path / ".Xauthority", display)
-            yield display
+            yield display, server
         finally:
             server.terminate()
             server.wait(LIMIT_S)
+
+    @pytest.fixture
+    def real(server: tuple[int, subprocess.Popen[bytes]]) -> int:
+        """Its display."""
+        return server[0]
 
     def press_a_key(display: int, environ: Mapping[str, str]) -> None:
         """By the XTEST extension, as a remote control does."""
@@ -245,6 +327,28 @@ if XVFB:
         press_a_key(real, environ)
         assert x11idle.idle_s(real, environ) < before_s
         assert is_attended(environ, "linux")
+
+    def test_a_real_server_is_found_by_a_node_outside_its_session_and_missed_when_it_ends(
+        server: tuple[int, subprocess.Popen[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real, process = server
+        assert real in x11idle.local_displays()
+        monkeypatch.setattr(x11idle, "local_displays", lambda: [real])  # others are not the test's
+        monkeypatch.setenv("PATH", str(tmp_path))  # no logind
+        service = {"HOME": str(tmp_path)}
+        press_a_key(real, service)
+        assert is_attended(service, "linux")
+        assert is_attended(session(real, tmp_path), "linux")
+        with socket.socket(socket.AF_UNIX) as link:
+            link.connect(f"/tmp/.X11-unix/X{real}")
+            x11idle._greet(link, x11idle.cookie(real, service))
+            process.kill()
+            process.wait(LIMIT_S)
+            with pytest.raises(OSError):  # noqa: PT011 - closed or reset; Xlib would end this process
+                x11idle._opcode(link)
+        Path(f"/tmp/.X11-unix/X{real}").unlink()
+        assert not is_attended(session(real, tmp_path), "linux")
+        assert not is_attended(service, "linux")
 
     def test_a_real_server_that_asks_for_a_proof_is_given_it(real: int, tmp_path: Path) -> None:
         with pytest.raises(OSError):  # noqa: PT011 - it says so, or just closes

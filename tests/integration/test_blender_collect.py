@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from blender_asset_tracer import blendfile, trace
-from blender_scenes import blender, collect, make_scene, run_script
+from blender_scenes import blender, collect, make_scene, run_script, saved_by_newer
 
 from peerfarm.apps.base import COLLECTED, collecting
 from peerfarm.apps.registry import app_named
@@ -131,6 +131,33 @@ def test_a_missing_library_is_told_and_the_rest_is_listed(scene: Path, top: Path
         "library 'Paint.blend' of set.blend", "image 'nowhere.png'",
     }  # fmt: skip
     assert str(copy / "show/libs/wood.png") in {file.path for file in found.files}
+
+
+def test_a_scene_of_a_newer_blender_is_refused_with_what_to_do_unless_files_may_be_missing(
+    scene: Path, found: Collected, tmp_path: Path
+) -> None:
+    newer = saved_by_newer(scene, scene.with_name("newer.blend"))
+    with pytest.raises(
+        AppFailed, match=r"the scene was saved by Blender 9\.9, and this machine has Blender"
+    ) as refused:
+        collect(newer, tmp_path, any_version=True)
+    for way in ("on a machine with Blender 9.9", "--files shared", "--allow-missing"):
+        assert way in refused.value.hint
+    listed = collect(newer, tmp_path, any_version=True, allow_missing=True)
+    caches = f"{scene.parent}/blendcache_"  # named after the scene
+    everything = {file.path for file in found.files[1:] if not file.path.startswith(caches)}
+    assert {file.path for file in listed.files[1:]} == everything
+    assert "which may not see all of its files" in listed.warnings[-1]
+
+
+def test_a_newer_scene_that_this_blender_cannot_open_travels_alone_if_files_may_be_missing(
+    scene: Path, tmp_path: Path
+) -> None:
+    newer = saved_by_newer(scene, tmp_path / "newer.blend")
+    newer.write_bytes(newer.read_bytes()[:40] + bytes(1000))
+    listed = collect(newer, tmp_path / "work", allow_missing=True)
+    assert [file.path for file in listed.files] == [str(newer)]
+    assert listed.warnings[-1].endswith("nothing but the scene itself was found")
 
 
 def test_a_path_in_the_spelling_of_windows_is_found_as_the_disk_spells_it(tmp_path: Path) -> None:

@@ -93,6 +93,24 @@ def test_starting_a_node_that_runs_says_so(node: FakeNode, capsys: Said) -> None
     assert json.loads(capsys.readouterr().out)["started"] is False
 
 
+@pytest.mark.parametrize(
+    ("joining", "words"),
+    [
+        (None, "It belongs to no farm yet: `peerfarm init NAME` creates one"),
+        ({"farm": "f" * 16, "members": ["oak"]}, "It is joining the farm of oak: it waits until one of them answers."),
+    ],
+)
+def test_a_start_without_a_farm_says_what_to_do_unless_one_is_being_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said, joining: Any, words: str
+) -> None:
+    monkeypatch.setenv("PEERFARM_HOME", str(tmp_path))
+    with FakeNode(tmp_path, {"status": {**ANSWERS["status"], "farm": None, "joining": joining}}):
+        assert main(["start"]) == 0
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+
+
 JOIN = "peerfarm-join:1:secret"
 
 

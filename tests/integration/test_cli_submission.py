@@ -38,6 +38,18 @@ def test_a_scene_is_submitted_with_its_own_defaults(
     assert said.err == "warning: a texture is missing\nwarning: the scene was saved by another version\n"
 
 
+def test_the_node_decides_how_files_travel_unless_the_user_says_it(node: FakeNode) -> None:
+    assert main(["submit", "/p/sea.blend", "--output", "/p/frames"]) == 0
+    assert "files" not in node.params_of("submit")["job"]
+    assert "allow_missing" not in node.params_of("submit")
+
+
+def test_what_the_user_says_of_files_goes_with_the_submission(node: FakeNode) -> None:
+    assert main(["submit", "/p/sea.blend", "--output", "/p/frames", "--files", "shared", "--allow-missing"]) == 0
+    assert node.params_of("submit")["job"]["files"] == "shared"
+    assert node.params_of("submit")["allow_missing"] is True
+
+
 def test_a_machine_without_the_application_can_submit_what_others_render(node: FakeNode, capsys: Said) -> None:
     node.answers["inspect"] = RequestRefused("no Blender was found on this machine", "Install it.")
     assert main(["submit", "/p/sea.blend"]) == 1

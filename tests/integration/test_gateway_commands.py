@@ -71,6 +71,7 @@ def test_status_shows_what_needs_attention(node: FakeNode, capsys: Said) -> None
     said = capsys.readouterr().out
     expected = [
         "in farm Studio: 2 of 3 members live",
+        "listens at ports 7101 (peers) and 7103 (files)",
         "jobs: 2 active, 5 done",
         "slots: 1 of 2 busy",
         "0: sea render task 0 frames 1-5 (blender) 40 % frame 2",
@@ -85,6 +86,24 @@ def test_status_without_a_farm_says_how_to_get_one(node: FakeNode, capsys: Said)
     node.answers["status"] = {**ANSWERS["status"], "farm": None}
     assert main(["status"]) == 0
     assert "peerfarm init" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("farm", "members", "words"),
+    [
+        ("f" * 16, ["oak", "elm\x1b"], "is joining the farm of oak, elm?: it waits until one of them answers\n"),
+        ("f" * 16, list("abcdefg"), "the farm of a, b, c, d, e and 2 more: "),
+        ("", [], "is asking a farm to let it in\n"),
+    ],
+)
+def test_status_while_joining_says_whom_and_does_not_suggest_another_farm(
+    node: FakeNode, capsys: Said, farm: str, members: list[str], words: str
+) -> None:
+    node.answers["status"] = {**ANSWERS["status"], "farm": None, "joining": {"farm": farm, "members": members}}
+    assert main(["status"]) == 0
+    said = capsys.readouterr().out
+    assert words in said
+    assert "init" not in said
 
 
 def test_a_job_shows_why_an_attempt_failed(node: FakeNode, capsys: Said) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 
@@ -27,6 +28,8 @@ def outsider() -> Iterator[Outsider]:
     outsider.close()
 
 
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(15) + b"\x00" + bytes(31)
+"""As every program begins that speaks ZeroMQ with CURVE; see rfc.zeromq.org/spec/23."""
 CUT = (
     zmq.EVENT_DISCONNECTED
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -229,8 +232,67 @@ def test_a_program_without_curve_is_refused_and_told_once(driver: Driver, outsid
         outsider.knock(farm).send(b"let me in")
     driver.until(outsider.all_were_cut)
     driver.until(lambda: farm.all_of(Refused))
-    assert len(farm.all_of(Refused)) == 1
+    told = [refused.key_or_address for refused in farm.all_of(Refused)]
+    assert set(told) <= {"127.0.0.1", farm.address}
+    assert len(told) == len(set(told))  # once with the address, where it could still be read, and once without
     assert farm.mesh.traffic.messages_in == 0
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"GET / HTTP/1.1\r\nHost: farm\r\n\r\n", b"\xff" * 100_000, GREETING + b"\x06" + b"\x7f" * 100_000],
+    ids=["silence", "a web browser", "noise", "an endless message"],
+)
+def test_bytes_that_are_no_peers_are_told_once(driver: Driver, junk: bytes) -> None:
+    farm = driver.start()
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", int(farm.address.rpartition(":")[2]))) as link:
+            with contextlib.suppress(ConnectionError):  # it may be closed while we still speak
+                link.sendall(junk)
+            if not junk:
+                link.shutdown(socket.SHUT_RDWR)
+            link.setblocking(False)
+            driver.until(lambda link=link: is_closed(link))
+    driver.until(lambda: farm.all_of(Refused))
+    told = [(refused.key_or_address, refused.reason[:44]) for refused in farm.all_of(Refused)]
+    there = ("127.0.0.1", f"Somebody there knocked at {farm.address} without a key"[:44])
+    gone = (farm.address, "Somebody knocked without a key, or with anot")  # before its address could be read
+    assert told in ([there], [gone], [there, gone], [gone, there])
+
+
+def test_a_stranger_that_stays_a_moment_is_told_by_its_address(driver: Driver) -> None:
+    farm = driver.start()
+    with socket.create_connection(("127.0.0.1", int(farm.address.rpartition(":")[2]))) as link:
+        link.sendall(GREETING)
+        assert link.recv(len(GREETING), socket.MSG_WAITALL)[:1] == b"\xff"
+        turns = iter(range(5))
+        driver.until(lambda: next(turns, None) is None)
+        link.sendall(b"\x06" + b"\x7f" * 100_000)
+        driver.until(lambda: farm.all_of(Refused))
+    words = f"Somebody there knocked at {farm.address} without a key, or with another farm's."
+    assert farm.all_of(Refused) == [Refused("127.0.0.1", words)]
+
+
+def is_closed(link: socket.socket) -> bool:
+    """Whether the other side closed that connection."""
+    try:
+        while link.recv(1 << 16):
+            pass
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+    return True
+
+
+def test_whoever_proved_a_key_is_no_stranger_when_it_goes(driver: Driver, outsider: Outsider) -> None:
+    (member, farm), stranger = driver.linked_pair(), driver.start()  # the first one dialled
+    driver.stop(member)
+    driver.until(lambda: farm.all_of(LinkDown))
+    outsider.knock(farm, stranger)
+    driver.until(outsider.all_were_cut)
+    driver.until(lambda: farm.all_of(Refused))
+    assert [refused.key_or_address for refused in farm.all_of(Refused)] == [stranger.keys.public]
 
 
 def test_a_port_that_speaks_something_else_neither_links_nor_harms(driver: Driver) -> None:

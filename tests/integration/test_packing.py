@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,14 +83,22 @@ class Desk:
         self.cache = HashCache(self.home / "hashes.db")
         self.outputs = Outputs(self.home / "outputs.jsonl")
         self.stops_when_hashing = False
-        self.packing = Packing(self.store, self.cache, self.runner, self.outputs, self.hear)
+        self.goes_on_hashing = threading.Event()
+        self.goes_on_hashing.set()
+        self.packing = self.new_packing()
         self.progress: list[PackProgressed] = []
+
+    def new_packing(self, **more: float) -> Packing:
+        """One that tells this desk."""
+        return Packing(self.store, self.cache, self.runner, self.outputs, self.hear, **more)
 
     def hear(self, event: PackProgressed | Packed) -> None:
         """What packing tells, from any of its threads."""
         if self.stops_when_hashing and isinstance(event, PackProgressed) and event.text == "hashing":
             self.packing.stop(event.request)
         self.events.put(event)
+        if threading.current_thread().name == "peerfarm-pack" and isinstance(event, PackProgressed):
+            assert event.text != "hashing" or self.goes_on_hashing.wait(LIMIT_S)
 
     def write(self, name: str, data: bytes = b"some texture") -> str:
         path = self.shots / name
@@ -184,6 +193,7 @@ def test_missing_files_are_named_and_nothing_is_kept(desk: Desk) -> None:
     assert "/nowhere/10.png" not in packed.error
     assert "and 2 more" in packed.error
     assert "--allow-missing" in packed.hint
+    assert "`files: shared`" in packed.hint
     assert desk.store.pin_keys() == ()
     assert not desk.outputs.is_named(JOB, str(desk.shots / "out"))
     assert not (desk.shots / "out").exists()
@@ -332,6 +342,53 @@ def test_a_submission_that_waits_for_others_can_be_stopped_too(desk: Desk) -> No
     assert all("cancelled" in packed.error or "ending" in packed.error for packed in ended)
     assert "2.scene" not in desk.asked()
     assert "looking into 2.scene" not in {event.text for event in desk.progress}
+
+
+def test_every_submission_is_heard_of_while_it_waits_or_is_looked_into(desk: Desk) -> None:
+    desk.packing = desk.new_packing(alive_every_s=0.01)
+    for number in range(3):
+        desk.packing.begin(order(step(desk.scene(f"{number}.scene", hang=True)), request=str(number)))
+    waiting = ("2", "waiting for 2 other submissions")
+    for _ in range(2):  # and not once alone
+        await_told(desk, waiting, ("0", "looking into 0.scene, "), ("1", "looking into 1.scene, "))
+    desk.packing.stop("1")
+    await_told(desk, ("2", "looking into 2.scene, "))
+    desk.packing.stop("0")
+    desk.packing.stop("2")
+
+
+def await_told(desk: Desk, *wanted: tuple[str, str]) -> None:
+    """Until each of these requests has said, from now on, something that begins so."""
+    said: list[tuple[str, str]] = []
+    while not all(any(one == request and text.startswith(words) for one, text in said) for request, words in wanted):
+        event = desk.events.get(timeout=LIMIT_S)
+        if isinstance(event, PackProgressed):
+            said.append((event.request, event.text))
+
+
+def test_what_stands_still_while_it_is_hashed_is_heard_of_with_the_bytes_so_far(desk: Desk) -> None:
+    desk.packing = desk.new_packing(alive_every_s=0.01)
+    desk.goes_on_hashing.clear()  # the disk does not answer
+    desk.packing.begin(order(step(desk.scene("a.scene", files=[desk.write("wood.png", os.urandom(500_000))]))))
+    await_told(desk, ("1", "hashing"))
+    told: list[PackProgressed] = []
+    while len(told) < 3:
+        event = desk.events.get(timeout=LIMIT_S)
+        assert isinstance(event, PackProgressed)
+        told += [event] if event.text == "hashing" else []
+    assert len({(event.done_bytes, event.total_bytes) for event in told}) == 1
+    desk.goes_on_hashing.set()
+    assert desk.packed().files == 2
+
+
+def test_a_step_that_may_miss_files_by_itself_needs_no_further_word(desk: Desk) -> None:
+    scene = desk.scene("a.scene", missing=["/nowhere/wood.png"])
+    packed = desk.pack(step(scene, allow_missing=True))
+    assert "/nowhere/wood.png" in packed.warnings[0]
+    assert packed.files == 1
+    strict = desk.pack(step(scene, allow_missing=True), step(desk.scene("b.scene", missing=["/nowhere/stone.png"])))
+    assert "/nowhere/stone.png" in strict.error
+    assert "wood" not in strict.error
 
 
 def test_closing_waits_for_nobody(desk: Desk) -> None:

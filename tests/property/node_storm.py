@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgpack
 from storm_witness import Witness
 
+from peerfarm.config import SharedRoot
 from peerfarm.daemon.ledger import Ledger, recall
 from peerfarm.errors import PeerProtocolError
 from peerfarm.model.ids import BootId, FarmId, JobId, LogId, NodeId, node_id_of
@@ -129,7 +130,15 @@ class Storm:
         log = LOGS[OAK] if self._starts == 1 else LogId(f"loglog{number}{number}")
         boot = BOOT if self._starts == 1 else BootId(f"bootboo{number}")
         identity = inputs.Identity(OAK, OAK_KEY, "oak", boot, log, 1_000_000)
-        settings = NodeSettings("oak", slots=2, user="mia", memory_mb=8000, cores=4, addresses=("127.0.0.1:1",))
+        settings = NodeSettings(
+            "oak",
+            slots=2,
+            user="mia",
+            memory_mb=8000,
+            cores=4,
+            addresses=("127.0.0.1:1",),
+            shared=(SharedRoot("/out"),),
+        )
         self.node = Node(identity, settings, {"name": "oak"})
         self._store = MemoryLog(self._disk)
         self._ledger = Ledger(self._store, self._release)

@@ -184,7 +184,7 @@ class World(Clock):
             self.labels[label or identity] = identity
 
         self.plan.seconds[job["name"]] = seconds
-        self.call(shell, taken, "submit", job=dict(job))
+        self.call(shell, taken, "submit", job={"files": "shared", **job})
 
     def note_holders(self) -> None:
         """See which jobs two other nodes hold."""

@@ -9,7 +9,7 @@ from typing import Any
 from peerfarm.apps.base import COLLECTED, Command
 from peerfarm.apps.blender_params import SAFE_START
 from peerfarm.apps.blender_scene import unreadable
-from peerfarm.apps.marks import parse_mark
+from peerfarm.apps.marks import parse_mark, text
 from peerfarm.apps.programs import program_path
 from peerfarm.errors import AppFailed
 from peerfarm.model.collected import Collected, MissingFile, NamedFile, collected
@@ -17,17 +17,28 @@ from peerfarm.model.manifest import SYSTEMS
 from peerfarm.model.pathmap import join_path, split_path
 from peerfarm.model.render import Capability
 
+_NEWER_TOO = "newer-too"
+"""Has our program list what it can of a scene that a newer Blender saved."""
+
 
 def collection(found: Capability, params: Mapping[str, Any], work: str) -> Command:
     """The process that opens the scene and writes what `parse_collection` reads; see `CollectingApp.collect`."""
     argv = (found.executable, *SAFE_START, "-P", program_path("blender_collect.py"))
-    return Command((*argv, "--", params["scene"], join_path(work, (COLLECTED,))), {}, {})
+    options = (_NEWER_TOO,) if params.get("allow_missing") else ()
+    return Command((*argv, "--", params["scene"], join_path(work, (COLLECTED,)), *options), {}, {})
 
 
 def parse_collection(output: str, listed: str) -> Collected:
     """See `CollectingApp.collected`."""
-    said = [mark["event"] for line in output.splitlines() if (mark := parse_mark(line))]
-    if "collected" not in said or "error" in said:
+    marks = [mark for line in output.splitlines() if (mark := parse_mark(line))]
+    errors = [mark for mark in marks if mark["event"] == "error"]
+    if errors and (saved_by := text(errors[0], "saved_by")):
+        raise AppFailed(
+            text(errors[0], "message"),
+            f"Submit on a machine with Blender {saved_by}, or put the scene on shared storage and say --files shared; "
+            "--allow-missing takes along what this Blender sees.",
+        )
+    if errors or not any(mark["event"] == "collected" for mark in marks):
         raise unreadable(output)
     try:
         whole = json.loads(listed)

@@ -121,4 +121,4 @@ def build_job(wish: Wish, app: dict[str, Any], scene: Path | None, workers: int)
     }
     if requires:
         step["requires"] = requires
-    return {"name": "demo", "steps": [step]}
+    return {"name": "demo", "files": "shared", "steps": [step]}

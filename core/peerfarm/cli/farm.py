@@ -25,12 +25,16 @@ def run_status(_: argparse.Namespace, screen: Screen) -> int:
         return ExitCode.OK
     node, farm = answer["node"], answer["farm"]
     name = screen.styled(text.clean(node["name"]), "bold")
-    if farm is None:
+    if joining := answer.get("joining"):
+        screen.line(f"{name} ({node['id']}) {joining_words(joining)}")
+    elif farm is None:
         screen.line(f"{name} ({node['id']}) belongs to no farm")
         screen.line("  `peerfarm init NAME` creates one, `peerfarm join STRING` joins one.")
     else:
         others = f"{answer['live']} of {text.count(answer['members'], 'member')} live"
         screen.line(f"{name} ({node['id']}) in farm {text.clean(farm['name'])}: {others}")
+    if (ports := answer.get("ports", {})).get("peers"):
+        screen.line(f"listens at ports {ports['peers']} (peers) and {ports['files']} (files)")
     jobs = ", ".join(f"{count} {status}" for status, count in answer["jobs"].items() if count) or "none"
     screen.line(f"jobs: {jobs}")
     if not node["render"]:
@@ -44,6 +48,15 @@ def run_status(_: argparse.Namespace, screen: Screen) -> int:
     for alarm in answer["alarms"]:
         screen.line(screen.styled(f"alarm: {text.clean(alarm)}", "red"))
     return ExitCode.OK
+
+
+def joining_words(joining: dict[str, Any]) -> str:
+    """Whom a node is joining, as `status` tells it, for people."""
+    if not joining["farm"]:
+        return "is asking a farm to let it in"
+    names = [text.clean(name) for name in joining["members"]]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"is joining the farm of {shown or 'others'}: it waits until one of them answers"
 
 
 def _busy(node: dict[str, Any]) -> int:

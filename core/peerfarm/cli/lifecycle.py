@@ -14,6 +14,7 @@ from typing import Any
 from peerfarm.cli import text
 from peerfarm.cli.arguments import seconds
 from peerfarm.cli.exitcode import ExitCode
+from peerfarm.cli.farm import joining_words
 from peerfarm.cli.membership import (
     JOIN_VARIABLE,
     join_with,
@@ -56,9 +57,17 @@ def run_start(args: argparse.Namespace, screen: Screen) -> int:
     elif joined:
         screen.line(joined_words(joined))
         note_missing_roots(screen)
+    elif not hello.get("farm") and (joining := _joining()):
+        screen.note(f"It {joining_words(joining)}.")
     elif not hello.get("farm"):
         screen.note("It belongs to no farm yet: `peerfarm init NAME` creates one, `peerfarm join STRING` joins one.")
     return ExitCode.OK
+
+
+def _joining() -> dict[str, Any] | None:
+    with LocalClient(local_file()) as client:
+        joining: dict[str, Any] | None = client.call("status").get("joining")
+        return joining
 
 
 def _join_soon(string: str, screen: Screen) -> None:

@@ -148,7 +148,8 @@ def _add_root(parser: argparse.ArgumentParser) -> None:
         "--root",
         metavar="DIR",
         default="",
-        help="a directory where jobs from other members may read scenes and write frames on this machine",
+        help="a directory of shared storage where jobs from other members may read scenes and write frames on this "
+        "machine; jobs whose files travel need none",
     )
 
 
@@ -174,10 +175,10 @@ def _root(args: argparse.Namespace) -> dict[str, str]:
 
 
 def note_missing_roots(screen: Screen) -> None:
-    """Say so when this machine can take no job that reads or writes files."""
+    """Say what this machine does and does not while no directory is open to jobs."""
     roots = _ask("config")["settings"]["roots"]["value"]
     if not roots:
         screen.note(
-            "This machine renders nothing yet, for no directory is open to jobs: list your projects' directories as "
-            "`roots` in peerfarm.yaml and start the node again."
+            "Jobs whose files travel can be submitted and rendered here now. Jobs on shared storage need its "
+            "directories under `shared` and `roots` in peerfarm.yaml; then start the node again."
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import sys
 from typing import Any
 
 from peerfarm.cli import text
@@ -17,7 +16,6 @@ from peerfarm.cli.screen import Screen
 from peerfarm.cli.transferline import TransferLine
 from peerfarm.errors import RequestRefused
 from peerfarm.gateway.client import LocalClient
-from peerfarm.model.pathmap import FOLDING_SYSTEMS, split_path, starts_with
 
 INSPECT_LIMIT_S = 120.0
 """The application opens the scene to read its defaults; a large one takes its time."""
@@ -52,7 +50,7 @@ def add_submit(parser: argparse.ArgumentParser) -> None:
         "--files",
         choices=("peers", "shared"),
         help="how files reach the workers: from node to node (peers), or through storage that all see (shared); when "
-        "left out, shared where the scene lies below a directory of the setting `shared`, else peers",
+        "left out, shared where scene and output lie below directories of the setting `shared`, else peers",
     )
     add("--overwrite", action="store_true", default=None, help="replace frames that stand in the output directory")
     add("--allow-missing", action="store_true", default=None, help="submit although the scene misses files")
@@ -69,12 +67,10 @@ def run_submit(args: argparse.Namespace, screen: Screen) -> int:
         if request is None:
             assert wish is not None, "there is a wish where there is no job file"
             job = _inspected_job(client, wish, screen)
-            job["files"] = args.files or _files_mode(client, wish, job)
+            if args.files:
+                job["files"] = args.files
             if args.overwrite:
                 job["overwrite"] = True
-            if args.allow_missing and wish.app == "blender":
-                for step in job["steps"]:
-                    step["params"]["allow_missing"] = True  # the renderer refuses too, unless its step allows it
             request = {"job": job}
         if args.allow_missing:
             request["allow_missing"] = True
@@ -107,20 +103,6 @@ def _send(client: LocalClient, request: dict[str, Any], screen: Screen) -> dict[
         raise
     finally:
         screen.erase()
-
-
-def _files_mode(client: LocalClient, wish: Wish, job: dict[str, Any]) -> str:
-    """`shared` for what lies below a directory of the setting `shared`, else `peers`."""
-    outputs = [step["output"]["dir"] for step in job["steps"] if step.get("output")]
-    path = wish.scene or (outputs[0] if outputs else "")
-    roots = client.call("config")["settings"].get("shared", {}).get("value", [])
-    system = {"win32": "windows", "darwin": "darwin"}.get(sys.platform, "linux")
-    for root in roots:
-        place = root.get(system, "")
-        parts, prefix = split_path(path), split_path(place)
-        if parts and prefix and starts_with(parts, prefix, system in FOLDING_SYSTEMS):
-            return "shared"
-    return "peers"
 
 
 def _inspected_job(client: LocalClient, wish: Wish, screen: Screen) -> dict[str, Any]:

@@ -42,7 +42,8 @@ class Settings:
     tags: tuple[str, ...] = ()
     """What this machine offers, in the owner's words; a job's `requires.tags` asks for them."""
     roots: tuple[str, ...] = ()
-    """Directories where jobs may read and write here; empty: none. `init`, `join` and `demo` set one."""
+    """Directories where jobs may read and write here; empty: none, which is enough for jobs whose files travel.
+    `--root` of `init` and `join` adds one."""
     listen: str = "0.0.0.0"  # noqa: S104 - bound only once the node belongs to a farm, and CURVE guards it
     """Address that peers dial; empty makes a node that only dials out."""
     port: int = 0
@@ -56,7 +57,8 @@ class Settings:
     shared: tuple[SharedRoot, ...] = ()
     """Storage that the farm's machines share; a scene below it is not copied, and its paths are translated."""
     transfer_port: int = 0
-    """TCP port at which peers fetch files; 0 lets the system choose."""
+    """TCP port at which peers fetch files; 0 takes the second after the one for peers where that is free, else any,
+    and the choice is kept."""
     store_gb: int = 50
     """Room for files of jobs in this node's store; what no job needs any more makes way, the least used first."""
     upload_mb_s: float = 0.0

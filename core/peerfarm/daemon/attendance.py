@@ -14,11 +14,11 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 
-from peerfarm.daemon import x11idle
+from peerfarm.daemon import sessions, x11idle
 
 AWAY_S = 60.0
 """Without a key or a movement of the mouse for so long, nobody counts as being there."""
-LOOK_EVERY_S = 10.0
+LOOK_EVERY_S = 30.0
 ANSWER_LIMIT_S = 2.0
 
 
@@ -54,8 +54,8 @@ class Attendance:
 def is_attended(environ: Mapping[str, str] = os.environ, system: str = sys.platform) -> bool:
     """Whether somebody used this machine's keyboard or mouse within the last minute; not knowing counts as yes.
 
-    A machine without a graphical session, such as a render node in a rack, has nobody at it; nor has one that is
-    worked on from afar.
+    A machine where nobody has logged in, such as a render node in a rack, has nobody at it; nor has one that is worked
+    on from afar.
     """
     try:
         return way_to_ask(environ, system)() < AWAY_S
@@ -70,24 +70,25 @@ def way_to_ask(environ: Mapping[str, str], system: str) -> Callable[[], float]:
     if system == "darwin":
         return _idle_macos_s
     if environ.get("WAYLAND_DISPLAY"):
-        return lambda: _idle_logind_s(environ)
+        return lambda: sessions.idle_s(_ask, environ)
     display = x11idle.local_display(environ.get("DISPLAY", ""))
     if display is not None:
-        return lambda: x11idle.idle_s(display, environ)
-    return _nobody
+        return lambda: _idle_x11_s(display, environ)
+    return lambda: _idle_anywhere_s(environ)
 
 
-def _nobody() -> float:
-    return math.inf
+def _idle_x11_s(display: int, environ: Mapping[str, str]) -> float:
+    try:
+        return x11idle.idle_s(display, environ)
+    except x11idle.NoServer:
+        return _idle_anywhere_s(environ)  # the session in which this node was started is over
 
 
-def _idle_logind_s(environ: Mapping[str, str]) -> float:
-    """Wayland tells programs nothing of other windows' input; logind knows whether the session calls itself idle."""
-    session = environ.get("XDG_SESSION_ID", "auto")
-    answer = _ask("loginctl", "show-session", session, "-p", "IdleHint")
-    if "IdleHint=" not in answer:
-        raise ValueError("logind said nothing of the session")
-    return math.inf if "IdleHint=yes" in answer else 0.0
+def _idle_anywhere_s(environ: Mapping[str, str]) -> float:
+    try:
+        return sessions.idle_s(_ask, environ)
+    except (OSError, subprocess.CalledProcessError):
+        return sessions.display_idle_s(environ)  # no logind here
 
 
 def _idle_macos_s() -> float:

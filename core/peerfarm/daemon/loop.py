@@ -20,7 +20,8 @@ from peerfarm.daemon.machine import load_percent
 from peerfarm.daemon.minting import mint
 from peerfarm.daemon.orders import RunnerOrders
 from peerfarm.daemon.peers import Dialling
-from peerfarm.errors import ConfigError, StoreError
+from peerfarm.daemon.ports import TRANSFER_AFTER, listen_where_it_was
+from peerfarm.errors import StoreError
 from peerfarm.gateway.server import ClientGone as LocalGone
 from peerfarm.gateway.server import Gateway
 from peerfarm.mesh import (
@@ -341,14 +342,21 @@ class Loop:
         if self._is_open or self._node.core.farm_id is None:
             return
         self._is_open = True
-        host, port = self._listen
-        transfer_port = self._files.open(host, self._transfer_port)
+        host, wanted = self._listen
         if not host:
+            self._files.open("", 0)
             return
-        self._store.put("port", str(self._listen_at(host, port)).encode())
+        port = listen_where_it_was(self._store, "port", lambda at: self._mesh.open(host, at), wanted)
+        transfer_port = listen_where_it_was(
+            self._store,
+            "transfer_port",
+            lambda at: self._files.open(host, at),
+            self._transfer_port,
+            port + TRANSFER_AFTER,
+        )
         addresses = self._advertise or self._mesh.addresses()
         core = self._node.core
-        core.settings = replace(core.settings, addresses=addresses, transfer_port=transfer_port)
+        core.settings = replace(core.settings, addresses=addresses, port=port, transfer_port=transfer_port)
         self._node.presence.announce()
 
     def _fetch_places(self) -> dict[NodeId, tuple[str, ...]]:
@@ -362,13 +370,3 @@ class Loop:
                 hosts = dict.fromkeys(address.rpartition(":")[0] for address in peer.addresses)
                 places[peer.node] = tuple(f"{host}:{port}" for host in hosts)
         return places
-
-    def _listen_at(self, host: str, port: int) -> int:
-        """The settings' port, else the last one, else, where another program took that, any."""
-        last = int((self._store.get("port") or b"0").decode())
-        try:
-            return self._mesh.open(host, port or last)
-        except ConfigError:
-            if port or not last:
-                raise
-            return self._mesh.open(host, 0)

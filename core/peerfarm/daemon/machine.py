@@ -58,8 +58,11 @@ def load_percent(cores: int) -> int:
         return 0
 
 
-def check_listen(host: str, port: int) -> None:
+def check_listen(host: str, port: int, setting: str) -> None:
     """Make sure that peers could be listened to there, without doing so: that begins only once there is a farm.
+
+    Args:
+        setting: The one that names the port.
 
     Raises:
         ConfigError: The port is taken, or the address is not of this machine.
@@ -71,7 +74,7 @@ def check_listen(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                hint = "Set another `port` in peerfarm.yaml, or 0 to let the system choose."
+                hint = f"Set another `{setting}` in peerfarm.yaml, or 0 to let the system choose."
                 raise ConfigError(f"port {port} is in use by another program", hint) from error
-            hint = "Set `listen` to an address of this machine, or 0.0.0.0 for all, and `port` above 1023."
+            hint = f"Set `listen` to an address of this machine, or 0.0.0.0 for all, and `{setting}` above 1023."
             raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}", hint) from error

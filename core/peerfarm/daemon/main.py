@@ -19,6 +19,7 @@ from peerfarm.daemon.lifeline import Lifeline
 from peerfarm.daemon.loop import Loop
 from peerfarm.daemon.machine import calm_collector, check_listen, core_count, host_name, memory_mb, user_name
 from peerfarm.daemon.minting import mint_boot, mint_log
+from peerfarm.daemon.ports import JOIN_AFTER
 from peerfarm.gateway.server import Gateway
 from peerfarm.mesh import KeyPair, ZmqMesh, new_keys
 from peerfarm.model.ids import node_id_of
@@ -27,6 +28,7 @@ from peerfarm.node.core import NodeSettings
 from peerfarm.node.inputs import Identity
 from peerfarm.runner import ProcessRunner
 from peerfarm.store import HomeLock, load_or_make_keys, open_store
+from peerfarm.store.blobs import this_system
 
 STOP_LIMIT_S = 15.0
 
@@ -46,7 +48,8 @@ def run(settings: Settings, home: Home) -> int:
         lock = HomeLock(home.data / "lock")
         stack.callback(lock.release)
         if settings.listen:
-            check_listen(settings.listen, settings.port)
+            check_listen(settings.listen, settings.port, "port")
+            check_listen(settings.listen, settings.transfer_port, "transfer_port")
         pair = load_or_make_keys(home.data / "key", _new_pair)
         store, doubt = open_store(home.data / "log.db")
         stack.callback(store.close)
@@ -82,7 +85,7 @@ def run(settings: Settings, home: Home) -> int:
             runner,
             files,
             listen=(settings.listen, settings.port),
-            join_port=settings.port + 1 if settings.port else 0,
+            join_port=settings.port + JOIN_AFTER if settings.port else 0,
             transfer_port=settings.transfer_port,
             seeds=settings.seeds,
             advertise=settings.advertise,
@@ -138,6 +141,8 @@ def _build_node(settings: Settings, public_key: str) -> Node:
         cores=core_count(),
         version=__version__,
         user=user_name(),
+        shared=settings.shared,
+        system=this_system(),
     )
     return Node(identity, own, describe_settings(settings))
 

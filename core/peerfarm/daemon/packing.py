@@ -7,13 +7,15 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from peerfarm.daemon.outputs import Outputs
+from peerfarm.daemon.ticker import Ticker
 from peerfarm.errors import PeerfarmError, RequestRefused
-from peerfarm.model.collected import Collected
+from peerfarm.model.collected import Collected, MissingFile
 from peerfarm.model.filenames import collision_key
 from peerfarm.model.files import Packed, PackOrder, PackProgressed
 from peerfarm.model.mergedfiles import merged
@@ -22,8 +24,8 @@ from peerfarm.runner import ProcessRunner
 from peerfarm.store.blobs import BlobStore, FileToPack, HashCache, pack, this_system
 
 TOLD_EVERY_S = 0.25
-ALIVE_EVERY_S = 5.0
-"""How often it is told that an application still looks into a scene: the node gives up what says nothing."""
+ALIVE_EVERY_S = 10.0
+"""How often each submission says what it waits for or is at: the node gives up what says nothing."""
 SHOWN = 10
 MAX_WARNINGS = 50
 THREADS = 2
@@ -37,9 +39,27 @@ _logger = logging.getLogger(__name__)
 class _Run:
     order: PackOrder
     is_cancelled: threading.Event = field(default_factory=threading.Event)
-    told_s: float = 0.0
-    begun_s: float = 0.0
     words: str = ""
+    """What is being done; empty while it waits for its turn."""
+    since_s: float = 0.0
+    """When that began."""
+    told_s: float = 0.0
+    hashed: PackProgressed | None = None
+    """How far the hashing is, once it has begun."""
+
+    def does(self, words: str) -> None:
+        """The next piece of the work begins."""
+        self.words, self.since_s = words, time.monotonic()
+
+    def told(self, ahead: int) -> PackProgressed:
+        """What it waits for or is at, now; `ahead` submissions came before it and have not ended."""
+        if self.hashed is not None:
+            return self.hashed
+        if self.words:
+            words = f"{self.words}, {time.monotonic() - self.since_s:.0f} s"
+        else:
+            words = f"waiting for {ahead} other submission{'' if ahead == 1 else 's'}"
+        return PackProgressed(self.order.request, words)
 
 
 class Packing:
@@ -49,6 +69,7 @@ class Packing:
 
     Args:
         tell: Called from any thread with PackProgressed and Packed.
+        alive_every_s: How often each submission is heard of, whatever it waits for.
     """
 
     def __init__(
@@ -58,6 +79,7 @@ class Packing:
         runner: ProcessRunner,
         outputs: Outputs,
         tell: Callable[[PackProgressed | Packed], None],
+        alive_every_s: float = ALIVE_EVERY_S,
     ) -> None:
         self._store = store
         self._cache = cache
@@ -67,12 +89,17 @@ class Packing:
         self._queue: queue.SimpleQueue[_Run | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._runs: dict[str, _Run] = {}
+        """In the order in which they came."""
+        self._ticker = Ticker(alive_every_s, self._tell_all, "peerfarm-packing")
 
     # From the loop's thread
 
     def begin(self, order: PackOrder) -> None:
         """Pack; ends with a Packed of this request, also when it was stopped."""
         run = self._runs[order.request] = _Run(order)
+        if len(self._runs) > THREADS:
+            self._tell(run.told(len(self._runs) - 1))
+        self._ticker.start()
         if len(self._threads) < THREADS:
             thread = threading.Thread(target=self._work, name="peerfarm-pack", daemon=True)
             self._threads.append(thread)
@@ -87,12 +114,21 @@ class Packing:
 
     def close(self) -> None:
         """Stop everything; does not wait."""
+        self._ticker.close()
         for run in list(self._runs.values()):
             run.is_cancelled.set()
         for _ in self._threads:
             self._queue.put(None)
 
     # In the threads
+
+    def _tell_all(self) -> bool:
+        """Let every submission be heard of; False when there is none."""
+        runs = list(self._runs.values())
+        for ahead, run in enumerate(runs):
+            if not run.is_cancelled.is_set():
+                self._tell(run.told(ahead))
+        return bool(runs)
 
     def _work(self) -> None:
         while (run := self._queue.get()) is not None:
@@ -112,12 +148,14 @@ class Packing:
         order = run.order
         if run.is_cancelled.is_set():
             raise RequestRefused(_CANCELLED)
+        run.does("looking at the output directory")
         check_outputs(order)
         found = self._collect(run)
         packed = Packed(order.request, None)
-        if found is not None:
-            warnings = [*found.warnings, *_missing(found, may_miss_files=order.may_miss_files)]
-            packed = self._pack(run, found, warnings)
+        if found:
+            needed = {missing for one, may_miss_files in found if not may_miss_files for missing in one.missing}
+            whole = merged(tuple(one for one, _ in found))
+            packed = self._pack(run, whole, [*whole.warnings, *_missing(whole.missing, needed)])
         if run.is_cancelled.is_set():
             raise RequestRefused(_CANCELLED)
         self._outputs.name(order.job, [directory for directory, _ in order.outputs])
@@ -131,7 +169,8 @@ class Packing:
         files = [FileToPack(Path(p.path), p.place, p.origin) for p in found.places() if p.path not in gone]
         if not files:
             return Packed(order.request, None, _bounded(warnings))
-        run.begun_s, run.told_s = time.monotonic(), 0.0
+        run.does("hashing")
+        run.told_s = 0.0
         result = pack(
             files,
             found.base,
@@ -148,54 +187,49 @@ class Packing:
             order.request, result.root, _bounded(warnings), files=len(manifest.files), size_bytes=manifest.size_bytes
         )
 
-    def _collect(self, run: _Run) -> Collected | None:
-        """What all steps need; a scene that several steps render is looked into once."""
+    def _collect(self, run: _Run) -> list[tuple[Collected, bool]]:
+        """What the steps need, and whether of it may be missing; a scene that several render is looked into once."""
         system = this_system()
-        found: dict[tuple[str, str], Collected] = {}
+        found: dict[tuple[str, str, bool], Collected] = {}
         for number, step in enumerate(run.order.steps):
-            key = (step.app, str(step.params.get("scene", number)))
+            may_miss = run.order.may_miss_files or step.params.get("allow_missing") is True
+            key = (step.app, str(step.params.get("scene", number)), may_miss)
             if key in found:
                 continue
-            run.words = f"looking into {Path(key[1]).name}" if "scene" in step.params else f"looking at {step.app}"
-            run.told_s = 0.0
+            run.does(f"looking into {Path(key[1]).name}" if "scene" in step.params else f"looking at {step.app}")
+            self._tell(PackProgressed(run.order.request, run.words))
             name = f"collect-{run.order.job}-{number}"
-            collected = self._runner.collect(step, system, name, lambda: self._is_cancelled(run))
+            collected = self._runner.collect(step, system, name, run.is_cancelled.is_set)
             if collected is not None:
                 found[key] = collected
-        return merged(tuple(found.values())) if found else None
-
-    def _is_cancelled(self, run: _Run) -> bool:
-        """Asked several times a second while an application looks into a scene."""
-        now_s = time.monotonic()
-        if now_s - run.told_s >= ALIVE_EVERY_S:
-            run.told_s = now_s
-            self._tell(PackProgressed(run.order.request, run.words))
-        return run.is_cancelled.is_set()
+        return [(one, may_miss) for (_, _, may_miss), one in found.items()]
 
     def _progressed(self, run: _Run, done: int, total: int, files: int, all_files: int) -> None:
         now_s = time.monotonic()
+        rate = done / (now_s - run.since_s) if now_s > run.since_s else 0.0
+        run.hashed = PackProgressed(run.order.request, run.words, done, total, files, all_files, rate)
         if now_s - run.told_s < TOLD_EVERY_S and files != all_files:
             return
         run.told_s = now_s
-        rate = done / (now_s - run.begun_s) if now_s > run.begun_s else 0.0
-        self._tell(PackProgressed(run.order.request, "hashing", done, total, files, all_files, rate))
+        self._tell(run.hashed)
 
 
-def _missing(found: Collected, *, may_miss_files: bool) -> list[str]:
+def _missing(missing: Sequence[MissingFile], needed: AbstractSet[MissingFile]) -> list[str]:
     """A warning of what is missing.
 
     Raises:
-        RequestRefused: It may not be.
+        RequestRefused: Some of it is needed.
     """
-    if not found.missing:
+    if not missing:
         return []
-    text = _listed(
-        "the scene needs files that are not there",
-        len(found.missing),
-        (f"{missing.path} ({missing.why})" for missing in found.missing),
-    )
-    if not may_miss_files:
-        raise RequestRefused(text, "Correct the paths, or submit with --allow-missing to render without them.")
+    told = [f"{one.path} ({one.why})" for one in missing if one in needed or not needed]
+    text = _listed("the scene needs files that are not there", len(told), told)
+    if needed:
+        raise RequestRefused(
+            text,
+            "Correct the paths; or say `files: shared` if all machines see them; or submit with --allow-missing to "
+            "render without them.",
+        )
     return [text]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 LIMIT_S = 2.0
+MOST_DISPLAYS = 16
 _DISPLAY = re.compile(r"(?:unix)?:(\d{1,5})(?:\.\d+)?")
 _SOCKET = "/tmp/.X11-unix/X"  # noqa: S108 - where every X server has it
 _COOKIE = b"MIT-MAGIC-COOKIE-1"
@@ -26,6 +27,16 @@ class NoAnswer(OSError):
     """The server refused, or said what it may not say."""
 
 
+class NoServer(OSError):
+    """There is no such display on this machine, or not any more."""
+
+
+def local_displays() -> list[int]:
+    """The numbers of all displays that this machine has, as far as their sockets tell."""
+    numbers = (path.name.removeprefix("X") for path in Path(_SOCKET).parent.glob("X*"))
+    return sorted(int(number) for number in numbers if number.isdecimal())[:MOST_DISPLAYS]
+
+
 def local_display(name: str) -> int | None:
     """The number of a display on this machine; None for one of another machine, whose keyboard is there."""
     found = _DISPLAY.fullmatch(name)
@@ -36,20 +47,28 @@ def idle_s(display: int, environ: Mapping[str, str]) -> float:
     """Seconds since the last input.
 
     Raises:
-        OSError: There is no such server, it refuses, or it does not answer in time.
+        NoServer: There is no such server.
+        OSError: It refuses, or does not answer in time.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.settimeout(LIMIT_S)
         try:
-            link.connect(f"\0{_SOCKET}{display}")
-        except OSError:
-            link.connect(f"{_SOCKET}{display}")
+            _connect(link, display)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NoServer(f"there is no display :{display} on this machine") from error
         root = _greet(link, cookie(display, environ))
         opcode = _opcode(link)
         link.sendall(struct.pack("=BBHI", opcode, 1, 2, root))  # ScreenSaverQueryInfo
         answer = _answer(link)
         idle_ms: int = struct.unpack_from("=I", answer, 16)[0]
         return idle_ms / 1000
+
+
+def _connect(link: socket.socket, display: int) -> None:
+    try:
+        link.connect(f"\0{_SOCKET}{display}")
+    except OSError:
+        link.connect(f"{_SOCKET}{display}")
 
 
 def cookie(display: int, environ: Mapping[str, str]) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Container
 import zmq
 
 from peerfarm.mesh.api import MAX_MESSAGE_BYTES, KeyPair, MeshEvent, Received, Traffic
+from peerfarm.mesh.knocks import Knocks
 from peerfarm.mesh.links import LinkTable
 from peerfarm.mesh.wire import (
     DONE,
@@ -32,7 +33,13 @@ from peerfarm.model.ids import NodeId
 QUEUE_MESSAGES = 10_000
 """Per peer and direction; the window bounds the bytes."""
 
-_STRANGE_KNOCK = "Somebody knocked without a key, or with another farm's."
+_FAILED = frozenset(
+    (
+        zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+        zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
+        zmq.EVENT_HANDSHAKE_FAILED_AUTH,
+    )
+)
 
 
 class Listener:
@@ -58,7 +65,7 @@ class Listener:
         self._links = links
         self._traffic = traffic
         self._on_link = on_link
-        self._on_refused = on_refused
+        self._knocks = Knocks(on_refused)
         self._router: zmq.Socket[bytes] | None = None
         self._events: zmq.Socket[bytes] | None = None
         self._wires: dict[bytes, Wire] = {}
@@ -100,14 +107,17 @@ class Listener:
                 kind, value = parse_event(self._events.recv_multipart(zmq.DONTWAIT))
             except zmq.Again:
                 return
-            if kind == zmq.EVENT_DISCONNECTED:
+            if kind == zmq.EVENT_ACCEPTED:
+                self._knocks.accepted(value)
+            elif kind == zmq.EVENT_DISCONNECTED:
                 fd = value
+                self._knocks.ended(fd)
                 self._gone_fds.add(fd)
                 wire = self._by_fd.pop(fd, None)
                 if wire is not None:
                     self._gone.append(wire)
-            elif kind == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-                self._on_refused(self._address, _STRANGE_KNOCK)
+            elif kind in _FAILED:
+                self._knocks.failed(kind)
 
     def receive(
         self, out: list[MeshEvent], limit: int, ready: Container[zmq.Socket[bytes]], allowed: Container[NodeId]
@@ -127,6 +137,7 @@ class Listener:
             self._forget(wire, "The peer closed the connection, or its process ended.")
         self._gone.clear()
         self._gone_fds.clear()
+        self._knocks.tell(self._address)
 
     def _drain(self, router: zmq.Socket[bytes], out: list[MeshEvent], limit: int, allowed: Container[NodeId]) -> bool:
         """Whether everything was read within the limit."""
@@ -160,6 +171,7 @@ class Listener:
     ) -> None:
         """A hello, another of the mesh's own messages, or something that is not ours."""
         fd = int(frame.get(zmq.SRCFD))
+        self._knocks.heard(fd)
         assert self._router is not None
         frames = read_rest(self._router, frame)
         if wire is not None and wire.node == node and not frames[0] and wire.obey(frames):

@@ -7,13 +7,14 @@ with the line, of the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from peerfarm.config.document import Document, Place, read_document
 from peerfarm.errors import InvalidJob
 from peerfarm.model.check import FieldRefused, show
-from peerfarm.model.job import JOB_VERSION, MAX_STEPS, JobSpec
+from peerfarm.model.job import JOB_VERSION, MAX_STEPS, FilesMode, JobSpec
 from peerfarm.model.jobdraft import Draft
 from peerfarm.model.jobstep import PARAMETERS, STEP_FIELDS, draft_step
 from peerfarm.model.speccodec import decode_spec, encode_spec
@@ -22,8 +23,18 @@ MAX_TEXT = 256 * 1024
 """Characters of a job file."""
 _JOB_FIELDS = ("name", "priority", "pool", "workers", "paused", "files", "overwrite")
 
+DefaultFiles = Callable[[JobSpec], FilesMode]
+"""Says how the files of a job travel whose author does not."""
 
-def parse_job(text: str, *, user: str, submitted_ms: int, source: str = "") -> JobSpec:
+
+def parse_job(
+    text: str,
+    *,
+    user: str,
+    submitted_ms: int,
+    source: str = "",
+    default_files: DefaultFiles = lambda spec: spec.files,
+) -> JobSpec:
     """Read a job file, YAML or JSON.
 
     It holds `name`, `priority`, `pool`, `workers`, `paused`, `files`, `overwrite` and `steps`; with a single step that
@@ -35,29 +46,38 @@ def parse_job(text: str, *, user: str, submitted_ms: int, source: str = "") -> J
         user: Who submits.
         submitted_ms: Wall clock, for people only.
         source: The file's name, for messages and as the job's name where it gives none.
+        default_files: Asked where the text holds no `files`.
 
     Raises:
         InvalidJob: It cannot be read or a field is wrong; the message names the line and the field.
     """
     document = read_document(text, refuse_as=InvalidJob, largest=MAX_TEXT, source=source)
-    return _job_from(Draft(document, source), user, submitted_ms)
+    return _job_from(Draft(document, source), user, submitted_ms, default_files)
 
 
-def job_from_mapping(mapping: Mapping[str, Any], *, user: str, submitted_ms: int) -> JobSpec:
+def job_from_mapping(
+    mapping: Mapping[str, Any],
+    *,
+    user: str,
+    submitted_ms: int,
+    default_files: DefaultFiles = lambda spec: spec.files,
+) -> JobSpec:
     """The job that a mapping describes, with the fields of parse_job; for requests of plug-ins and the command line.
 
     Raises:
         InvalidJob: A field is wrong; the message names it.
     """
-    return _job_from(Draft(Document(mapping), ""), user, submitted_ms)
+    return _job_from(Draft(Document(mapping), ""), user, submitted_ms, default_files)
 
 
-def _job_from(draft: Draft, user: str, submitted_ms: int) -> JobSpec:
+def _job_from(draft: Draft, user: str, submitted_ms: int, default_files: DefaultFiles) -> JobSpec:
     encoded = _draft_job(draft)
     try:
         spec = decode_spec(encoded | {"user": user, "submitted_ms": submitted_ms})
     except FieldRefused as error:
         raise draft.told(error) from None
+    if "files" not in encoded:
+        spec = replace(spec, files=default_files(spec))
     encode_spec(spec)
     return spec
 

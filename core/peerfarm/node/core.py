@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from peerfarm.config.settings import SharedRoot
 from peerfarm.errors import RequestRefused
 from peerfarm.model.ids import LOG_ID_LENGTH, ActionId, FarmId, LogId, NodeId, id_from_bytes
 from peerfarm.node.effects import Effects
@@ -39,8 +40,14 @@ class NodeSettings:
     version: str = ""
     user: str = ""
     """Whose jobs are submitted here when the submission does not say."""
+    port: int = 0
+    """Where this node listens for peers; 0 while it does not."""
     transfer_port: int = 0
     """Where this node serves files to peers; 0 while it serves none."""
+    shared: tuple[SharedRoot, ...] = ()
+    """Storage that machines of the farm share."""
+    system: str = "linux"
+    """Of this machine: "linux", "darwin" or "windows"."""
 
 
 @dataclass(slots=True)

@@ -157,6 +157,6 @@ class Effects:
     private: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """(local client, event): told to that one alone, which asked for it by a request."""
     forgotten: list[JobId] = field(default_factory=list)
-    """Jobs whose attempts may be removed from disk."""
+    """Jobs of which nothing need be kept: their attempts, and the output folders that were named for them."""
     is_over: bool = False
     """The node wants to end."""

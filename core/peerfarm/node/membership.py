@@ -46,6 +46,11 @@ class Membership:
     _inviting: list[LocalRequest] = field(default_factory=list)
     _joining: LocalRequest | None = None
 
+    @property
+    def is_joining(self) -> bool:
+        """Whether a farm was asked to let this node in, and has not answered."""
+        return self._joining is not None
+
     def found(self, request: LocalRequest, name: str, root: str) -> None:
         """`init`: create a farm with this node as its first member."""
         if self.core.farm_id is not None:

@@ -84,7 +84,7 @@ class Packing:
         """Packing ended: record the job, or say why there will be none."""
         given_up = self._given_up.pop(event.request, None)
         if given_up is not None:
-            self.pins.release_scene(given_up)  # once more: the packer may have pinned it since
+            self._forget(given_up)  # once more: the packer may have got on since
         job = self._jobs.pop(event.request, None)
         waiting = self.desk.take(event.request, _KIND)
         if job is None or waiting is None:
@@ -96,8 +96,13 @@ class Packing:
             except PeerfarmError as refused:
                 error = refused
         if error is not None:
-            self.pins.release_scene(job)
+            self._forget(job)
             self.desk.refuse(waiting.request, error)
+
+    def _forget(self, job: JobId) -> None:
+        """There will be no such job: neither its files need be kept nor the output folders that were named for it."""
+        self.pins.release_scene(job)
+        self.core.effects.forgotten.append(job)
 
     def _recorded(self, waiting: Waiting, event: Packed) -> dict[str, Any]:
         spec: JobSpec = waiting.extra

@@ -71,7 +71,7 @@ class Presence:
         self._next_death_s = math.inf
         self._beats = 0
         self._addresses: dict[NodeId, tuple[str, ...]] = {}
-        self._sponsors: dict[NodeId, tuple[str, str]] = {}
+        self.sponsors: dict[NodeId, tuple[str, str]] = {}
         self.on_alive: list[Callable[[NodeId], None]] = []
         """A peer became live, or greeted with a new boot."""
         self.on_gone: list[Callable[[NodeId, PeerState], None]] = []
@@ -91,8 +91,8 @@ class Presence:
     def sponsored(self, farm: FarmId, members: Iterable[tuple[NodeId, str, str, tuple[str, ...]]]) -> None:
         """A farm let this node in: its members are dialled until their log has told who they are."""
         self._core.expect_farm(farm)
-        self._sponsors = {node: (key, name) for node, key, name, _ in members if node_id_of(key) == node}
-        lines = [farm, *(f"{node} {key} {' '.join(name.split())}" for node, (key, name) in self._sponsors.items())]
+        self.sponsors = {node: (key, name) for node, key, name, _ in members if node_id_of(key) == node}
+        lines = [farm, *(f"{node} {key} {' '.join(name.split())}" for node, (key, name) in self.sponsors.items())]
         self._core.effects.facts["joining"] = "\n".join(lines).encode()
         for node, _, _, addresses in members:
             self.learn_addresses(node, addresses)
@@ -104,12 +104,12 @@ class Presence:
         self._core.expect_farm(FarmId(farm))
         for line in lines:
             node, key, name = line.split(" ", 2)
-            self._sponsors[NodeId(node)] = (key, name)
+            self.sponsors[NodeId(node)] = (key, name)
 
     def _sync_members(self) -> None:
         told = self._core.farm.members
-        self._sponsors = {node: told_of for node, told_of in self._sponsors.items() if node not in told}
-        members = self._sponsors | live_members(self._core.farm)
+        self.sponsors = {node: told_of for node, told_of in self.sponsors.items() if node not in told}
+        members = self.sponsors | live_members(self._core.farm)
         for node in [node for node in self._addresses if node in told and node not in members]:
             del self._addresses[node]  # it never comes back
         for node in members:

@@ -106,6 +106,14 @@ class Requests:
         created = self._core.farm.created
         return {"id": created[1], "name": created[2]} if created is not None else None
 
+    def _joining(self) -> dict[str, Any] | None:
+        """Whom this node is joining; None when it belongs to a farm, or to none and asks for none."""
+        if self._core.farm.created is not None:
+            return None
+        if self._core.farm_id is not None:
+            return {"farm": self._core.farm_id, "members": sorted(name for _, name in self._presence.sponsors.values())}
+        return {"farm": "", "members": []} if self.membership.is_joining else None
+
     def _hello(self, _request: LocalRequest) -> dict[str, Any]:
         mine = self._core.settings
         return {
@@ -128,6 +136,8 @@ class Requests:
         return {
             "node": self._views.node_row(core.node),
             "farm": self._farm_row(),
+            "joining": self._joining(),
+            "ports": {"peers": core.settings.port, "files": core.settings.transfer_port},
             "jobs": counts,
             "slots": self._views.slots(),
             "alarms": list(core.alarms),

@@ -18,6 +18,7 @@ from peerfarm.model.speccodec import decode_spec, encode_spec
 from peerfarm.node.core import Core
 from peerfarm.node.desk import Desk
 from peerfarm.node.effects import CheckPaths, Inspect
+from peerfarm.node.filesmode import default_files
 from peerfarm.node.fitness import unfit_reason
 from peerfarm.node.inputs import LocalRequest, PathsChecked
 from peerfarm.node.packing import Packing
@@ -27,6 +28,8 @@ from peerfarm.node.presence import Presence
 from peerfarm.state.actions import JobSubmitted, unpack
 
 INSPECT_LIMIT_S = 60.0
+_ALLOW = "allow_missing"
+"""A parameter of apps that refuse to render a scene of which files are missing."""
 
 
 @dataclass(slots=True)
@@ -62,13 +65,18 @@ class Submitting:
         if core.disk_error:
             raise RequestRefused(f"the disk refuses: {core.disk_error}", "make room on the disk of this node")
         user = optional(request, "user", str, core.settings.user)
+        now_ms = core.wall_ms()
         if "text" in request.params:
             text, source = need(request, "text", str), optional(request, "source", str, "")
-            spec = parse_job(text, user=user, submitted_ms=core.wall_ms(), source=source)
+            spec = parse_job(text, user=user, submitted_ms=now_ms, source=source, default_files=self._default_files)
         else:
-            spec = job_from_mapping(need(request, "job", dict), user=user, submitted_ms=core.wall_ms())
+            job = need(request, "job", dict)
+            spec = job_from_mapping(job, user=user, submitted_ms=now_ms, default_files=self._default_files)
+        spec = checked_params(spec)
+        if optional(request, "allow_missing", bool, False):
+            spec = missing_allowed(spec)
         if spec.files is FilesMode.PEERS:
-            self.packing.begin(request, checked_params(spec))
+            self.packing.begin(request, spec)
             return
         packed, inputs, outputs = checked_spec(spec)
         if not inputs and not outputs:
@@ -76,6 +84,10 @@ class Submitting:
             return
         token = self.desk.wait(request, "submit", extra=packed)
         core.effects.checks.append(CheckPaths(token, inputs, outputs))
+
+    def _default_files(self, spec: JobSpec) -> FilesMode:
+        mine = self.core.settings
+        return default_files(checked_params(spec), mine.shared, mine.system)
 
     def on_paths_checked(self, checked: PathsChecked) -> None:
         """The paths of a submission were looked at."""
@@ -148,6 +160,14 @@ def checked_params(spec: JobSpec) -> JobSpec:
         InvalidJob: A parameter is wrong; the message names it.
     """
     steps = tuple(replace(step, params=_params_of(step)) for step in spec.steps)
+    return replace(spec, steps=steps)
+
+
+def missing_allowed(spec: JobSpec) -> JobSpec:
+    """The specification with every step told to render without files that are missing, where its app can be told."""
+    steps = tuple(
+        replace(step, params={**step.params, _ALLOW: True}) if _ALLOW in step.params else step for step in spec.steps
+    )
     return replace(spec, steps=steps)
 
 

@@ -1,7 +1,8 @@
-"""List all files that a scene needs: `blender -b -Y --python-exit-code 9 -P blender_collect.py -- SCENE RESULT`.
+"""List all files that a scene needs: `blender … -P blender_collect.py -- SCENE RESULT [newer-too]`.
 
 Runs in Blender 3.3 to 5.x (Python 3.10 and later) and imports nothing of peerfarm. RESULT, a JSON file, holds the
-lists, for they may name a hundred thousand files; the line that is printed holds the counts.
+lists, for they may name a hundred thousand files; the line that is printed holds the counts. With `newer-too`, of a
+scene that a newer Blender saved what can be seen is listed, at least the scene's own file.
 """
 
 from __future__ import annotations
@@ -27,11 +28,24 @@ else:
     from blender_reference import Reference, absolute, anchor_of, essential
     from blender_references import references
 
+NEWER_TOO = "newer-too"
 SYSTEMS = {"win32": "windows", "darwin": "darwin"}
 
 
 class CannotCollect(Exception):
     """The scene cannot be looked into; the message is for the artist."""
+
+
+class TooNew(CannotCollect):
+    """Another Blender than this one saved the scene, a newer one."""
+
+    def __init__(self, saved: tuple[int, int]) -> None:
+        self.saved = f"{saved[0]}.{saved[1]}"
+        running = f"{bpy.app.version[0]}.{bpy.app.version[1]}"
+        super().__init__(
+            f"the scene was saved by Blender {self.saved}, and this machine has Blender {running}, "
+            "which may not see all of its files"
+        )
 
 
 def tell(event: str, **values: Any) -> None:
@@ -40,22 +54,24 @@ def tell(event: str, **values: Any) -> None:
     sys.stdout.flush()
 
 
-def open_scene(path: str) -> None:
-    """Load the scene without running its scripts, or say why not."""
+def check_file(path: str) -> TooNew | None:
+    """Why the scene should not be opened, if it should not; CannotCollect when it is none at all."""
     if not Path(path).is_file():
         raise CannotCollect(f"there is no scene file {path}")
     if not is_scene(path):
         raise CannotCollect(f"{path} is not a blend file")
-    running = bpy.app.version[:2]
-    saved = header_version(path)
-    if saved is None or saved <= running:
-        bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=False)
-        saved = bpy.data.version[:2]
-    if tuple(saved) > tuple(running):
-        raise CannotCollect(
-            f"the scene was saved by Blender {saved[0]}.{saved[1]}, and this is Blender {running[0]}.{running[1]}, "
-            "which may not see all of it"
-        )
+    return too_new(header_version(path))
+
+
+def too_new(saved: tuple[int, int] | None) -> TooNew | None:
+    """What is wrong with that version, if anything is."""
+    return TooNew(saved) if saved is not None and saved > tuple(bpy.app.version[:2]) else None
+
+
+def open_scene(path: str) -> TooNew | None:
+    """Load the scene without running its scripts; what its header hid, when it was compressed, is told."""
+    bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=False)
+    return too_new((bpy.data.version[0], bpy.data.version[1]))
 
 
 def check_count(files: int) -> None:
@@ -124,17 +140,8 @@ def collect() -> Collection:
     return collection
 
 
-def main() -> None:
-    """Open the scene, list its files, write them to the result."""
-    scene, result = sys.argv[sys.argv.index("--") + 1 :]
-    scene = os.path.abspath(scene)  # noqa: PTH100 - as it is named, links kept
-    try:
-        open_scene(scene)
-        collection = collect()
-        check_count(len(collection.files) + 1)
-    except (CannotCollect, RuntimeError, OSError) as error:
-        tell("error", message=str(error).strip() or type(error).__name__)
-        sys.exit(9)
+def write(result: str, scene: str, collection: Collection) -> None:
+    """Put the list where it is looked for, and say so."""
     whole = {
         "scene": collection.disk.named(scene),
         "system": SYSTEMS.get(sys.platform, "linux"),
@@ -145,6 +152,45 @@ def main() -> None:
     # A name that is no text travels as its bytes in surrogates, and the manifest says which it is.
     Path(result).write_text(json.dumps(whole), encoding="ascii")
     tell("collected", files=len(collection.files) + 1, missing=len(collection.missing))
+
+
+def list_files(scene: str, result: str, takes_newer: bool) -> None:
+    """Open the scene, list its files, write them to the result."""
+    doubt = check_file(scene)
+    if doubt is not None:
+        if not takes_newer:
+            raise doubt
+        # Written before the scene is opened: 3.4 crashes on a file of 4.2.
+        alone = Collection()
+        alone.warnings.append(f"{doubt}; nothing but the scene itself was found")
+        write(result, scene, alone)
+    try:
+        doubt = open_scene(scene) or doubt
+    except RuntimeError:
+        if doubt is None:
+            raise
+        return
+    if doubt is not None and not takes_newer:
+        raise doubt
+    collection = collect()
+    if doubt is not None:
+        collection.warnings.append(str(doubt))
+    check_count(len(collection.files) + 1)
+    write(result, scene, collection)
+
+
+def main() -> None:
+    """Do what the words after `--` say, tell any error in a line of ours."""
+    scene, result, *options = sys.argv[sys.argv.index("--") + 1 :]
+    scene = os.path.abspath(scene)  # noqa: PTH100 - as it is named, links kept
+    try:
+        list_files(scene, result, NEWER_TOO in options)
+    except TooNew as error:
+        tell("error", message=str(error), saved_by=error.saved)
+        sys.exit(9)
+    except (CannotCollect, RuntimeError, OSError) as error:
+        tell("error", message=str(error).strip() or type(error).__name__)
+        sys.exit(9)
 
 
 if __name__ == "__main__":

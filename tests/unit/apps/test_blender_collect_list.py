@@ -39,6 +39,18 @@ def test_the_command_runs_no_scripts_of_the_scene_and_writes_into_its_own_direct
     assert command.argv[-3:] == ("--", "/sea/a.blend", "/work/collected.json")
 
 
+def test_who_may_miss_files_gets_what_an_older_blender_sees_of_a_scene() -> None:
+    command = APP.collect(FOUND, {"scene": "/sea/a.blend", "allow_missing": True}, "/work")
+    assert command.argv[-3:] == ("/sea/a.blend", "/work/collected.json", "newer-too")
+
+
+def test_a_scene_of_a_newer_blender_is_refused_with_the_version_to_look_for() -> None:
+    with pytest.raises(AppFailed) as refused:
+        APP.collected('PEERFARM {"event": "error", "message": "saved by Blender 5.1", "saved_by": "5.1"}', "")
+    assert str(refused.value) == "saved by Blender 5.1"
+    assert refused.value.hint.startswith("Submit on a machine with Blender 5.1, or put the scene on shared storage")
+
+
 @pytest.mark.parametrize(
     ("output", "says"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from peerfarm.config import SharedRoot
 from peerfarm.errors import PeerfarmError
 from peerfarm.model.ids import BootId, FarmId, JobId, LogId, NodeId, node_id_of
 from peerfarm.model.render import (
@@ -42,7 +43,8 @@ class Solo:
         self.key = name.ljust(40, "0")
         self.id = node_id_of(self.key)
         identity = inputs.Identity(self.id, self.key, name, BootId(boot), LogId("loglog22"), 1_000_000)
-        settings = NodeSettings(name, is_rendering=is_rendering, slots=slots, user="mia", memory_mb=8000, cores=4)
+        shared = (SharedRoot(linux="/"),)  # so that nothing travels but what a test says
+        settings = NodeSettings(name, is_rendering, slots, user="mia", memory_mb=8000, cores=4, shared=shared)
         self.node = Node(identity, settings)
         self.now_s = 100.0
         self.effects: list[Effects] = []

@@ -189,6 +189,7 @@ def test_a_members_name_over_two_lines_keeps_no_newcomer_from_starting_again() -
     again = Solo()
     again.node.start(inputs.Remembered(joining=fact), 200.0)
     assert [row["id"] for row in again.ask("nodes")["nodes"]] == [again.id, PEER]
+    assert again.ask("status")["joining"] == {"farm": "farmfarmfarmfarm", "members": ["two lines"]}
 
 
 def test_the_alarm_of_a_full_disk_goes_with_its_reason(bad: Bad) -> None:

@@ -191,8 +191,19 @@ def test_no_farm_is_founded_while_another_is_being_joined() -> None:
     solo = Solo()
     solo.turn(inputs.LocalRequest(1, "j", "join", {"join": "a join string"}, MINTED))
     assert "under way" in str(solo.refusal("init", name="studio"))
+    assert solo.ask("status")["joining"] == {"farm": "", "members": []}
     solo.turn(inputs.JoinAnswered(None, "nobody is there"))
+    assert solo.ask("status")["joining"] is None
     solo.found()
+
+
+def test_status_says_whom_a_node_joins_that_was_let_in_and_has_not_heard_of_the_farm_yet() -> None:
+    solo = Solo()
+    members = ((node_id_of("o" * 40), "o" * 40, "oak", ("10.0.0.1:7101",)),)
+    answer_to_join(solo, JoinTell("", "farmfarmfarmfarm", "studio", members))
+    told = solo.ask("status")
+    assert told["farm"] is None
+    assert told["joining"] == {"farm": "farmfarmfarmfarm", "members": ["oak"]}
 
 
 def test_a_node_whose_other_members_are_all_removed_is_shut_out_by_nobody(solo: Solo) -> None:

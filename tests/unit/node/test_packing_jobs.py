@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from files_rig import CLIENT, FARM, MINTED, ROOT, FileSolo
 
+from peerfarm.config import SharedRoot
 from peerfarm.model.files import Packed, PackOrder, PackProgressed, StoreTold
 from peerfarm.node import inputs
 from peerfarm.node.effects import Effects
-from peerfarm.state.actions import JobSubmitted
+from peerfarm.state.actions import JobSubmitted, MemberRemoved
+from peerfarm.state.farm import get_job
+from peerfarm.state.selectors import spec_of
 
 JOB = {"name": "sea", "app": "ocean", "frames": "1-3", "output": "/out/sea_####.png", "files": "peers"}
 
@@ -55,7 +59,21 @@ def test_what_cannot_be_packed_is_refused_in_words_and_leaves_nothing(solo: File
     error = answer(effects)
     assert (str(error), error.hint) == ("wood.png is not there", "use --allow-missing")
     assert effects.released == [f"scene/{MINTED}"]
+    assert effects.forgotten == [MINTED]  # and with it the output folder that was named for it
     assert solo.ask("jobs")["jobs"] == []
+
+
+def test_what_was_packed_and_cannot_be_recorded_leaves_nothing_either(solo: FileSolo) -> None:
+    order = submit(solo)
+    solo.node.core.record(MemberRemoved(solo.id))
+    effects = solo.turn(Packed(order.request, ROOT))
+    assert "no longer counts this node as a member" in str(answer(effects))
+    assert (effects.released, effects.forgotten) == ([f"scene/{MINTED}"], [MINTED])
+
+
+def test_a_job_that_is_recorded_keeps_its_output_folder(solo: FileSolo) -> None:
+    order = submit(solo)
+    assert solo.turn(Packed(order.request, ROOT)).forgotten == []
 
 
 def test_whoever_submits_hears_how_far_it_is_and_nobody_else(solo: FileSolo) -> None:
@@ -90,7 +108,7 @@ def test_a_submission_can_be_cancelled_and_is_when_its_user_is_gone(solo: FileSo
     solo.turn(inputs.ClientGone(CLIENT))
     assert [stop for effects in solo.effects for stop in effects.pack_stops] == [order.request, other.request]
     effects = solo.turn(Packed(order.request, ROOT))  # the packer was through, and had pinned the scene once more
-    assert effects.released == [f"scene/{MINTED}"]
+    assert (effects.released, effects.forgotten) == ([f"scene/{MINTED}"], [MINTED])
     assert solo.recorded(JobSubmitted) == []
 
 
@@ -104,3 +122,69 @@ def test_status_tells_how_full_the_store_is(solo: FileSolo) -> None:
     assert solo.ask("status")["store"] is None
     solo.turn(StoreTold(10, 5, 100))
     assert solo.ask("status")["store"] == {"used_bytes": 10, "pinned_bytes": 5, "quota_bytes": 100}
+
+
+def submitted_as(solo: FileSolo, **request: Any) -> str:
+    """How the files of a job reach the workers, as this node decided."""
+    effects = solo.turn(inputs.LocalRequest(CLIENT, "mine", "submit", request, inputs.Minted(MINTED, FARM, "t" * 32)))
+    return "peers" if effects.packs else "shared" if effects.checks else ""
+
+
+BLEND = {"name": "r", "app": "blender", "scene": "/mnt/show/a.blend", "frames": "1-2", "output": "/mnt/out/a_####.png"}
+JOB_FILE = "app: blender\nscene: {scene}\nframes: 1-2\noutput: {output}/a_####.png\n"
+
+
+@pytest.mark.parametrize(
+    ("scene", "output", "mode"),
+    [
+        ("/mnt/show/a.blend", "/mnt/out", "shared"),
+        ("/home/ada/a.blend", "/mnt/out", "peers"),
+        ("/mnt/show/a.blend", "/home/ada/out", "peers"),  # else it would be written wherever the dispatcher runs
+        ("/mnt-of-mine/a.blend", "/mnt/out", "peers"),
+        ("/mnt/show/../../home/a.blend", "/mnt/out", "peers"),
+        ("/MNT/show/a.blend", "/mnt/out", "peers"),
+    ],
+)
+def test_a_job_that_says_nothing_of_files_shares_only_what_lies_on_shared_storage_altogether(
+    solo: FileSolo, scene: str, output: str, mode: str
+) -> None:
+    core = solo.node.core
+    core.settings = replace(core.settings, shared=(SharedRoot("/srv/none"), SharedRoot(linux="/mnt", darwin="/home")))
+    step = {**BLEND, "scene": scene, "output": f"{output}/a_####.png"}
+    assert submitted_as(solo, job=step) == mode
+    assert submitted_as(solo, text=JOB_FILE.format(scene=scene, output=output)) == mode
+    assert submitted_as(solo, job={"steps": [step, {"app": "command", "command": "true"}]}) == mode
+
+
+def test_without_shared_storage_files_travel_and_what_the_author_says_goes_before(solo: FileSolo) -> None:
+    core = solo.node.core
+    core.settings = replace(core.settings, shared=())
+    assert submitted_as(solo, job=BLEND) == "peers"
+    assert submitted_as(solo, job={**BLEND, "files": "shared"}) == "shared"
+    assert submitted_as(solo, text=JOB_FILE.format(scene="/a.blend", output="/o") + "files: shared\n") == "shared"
+    core.settings = replace(core.settings, shared=(SharedRoot(linux="/mnt"),))
+    assert submitted_as(solo, job={**BLEND, "files": "peers"}) == "peers"
+
+
+def test_case_counts_in_paths_where_the_system_says_so(solo: FileSolo) -> None:
+    core = solo.node.core
+    core.settings = replace(core.settings, shared=(SharedRoot(darwin="/Mnt"),), system="darwin")
+    assert submitted_as(solo, job=BLEND) == "shared"
+
+
+@pytest.mark.parametrize("mode", ["peers", "shared"])
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_missing_files_that_the_artist_allows_are_allowed_to_the_renderer_too(
+    solo: FileSolo, mode: str, is_allowed: bool
+) -> None:
+    steps = [{**BLEND, "depends_on": []}, {"name": "ls", "app": "command", "command": "true"}]
+    request = {"job": {"files": mode, "steps": steps}, **({"allow_missing": True} if is_allowed else {})}
+    effects = solo.turn(inputs.LocalRequest(CLIENT, "mine", "submit", request, inputs.Minted(MINTED, FARM, "t" * 32)))
+    if mode == "peers":
+        solo.turn(Packed(effects.packs[0].request, ROOT))
+    else:
+        solo.turn(inputs.PathsChecked(effects.checks[0].request, ""))
+    state = get_job(solo.node.core.farm, MINTED)
+    spec = spec_of(state) if state is not None else None
+    assert spec is not None
+    assert [step.params.get("allow_missing") for step in spec.steps] == [is_allowed, None]
