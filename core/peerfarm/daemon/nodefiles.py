@@ -250,7 +250,9 @@ def _check(ended: FetchEnded) -> None:
     if ended.is_disk_full:
         raise DiskFull(ended.error)
     if ended.error:
-        raise FilesLacking(ended.error, "Are the nodes that hold it running?", ended.lacking)
+        raise FilesLacking(
+            ended.error, "Are the nodes that hold it running?", ended.lacking, is_missing=ended.is_missing
+        )
 
 
 def _gone(frame: FrameFile) -> PeerfarmError:

@@ -125,6 +125,11 @@ class Copies:
             told["waiting" if label in self._waiting else "kept" if is_kept else "single"] += 1
         return told
 
+    def singles(self, job: JobId) -> list[tuple[int, int]]:
+        """(step, task) of this node's results of which no other node has a copy."""
+        copies = [self._copies[label] for label in self._of_job.get(job, ()) if label not in self._waiting]
+        return [(copy.held.step, copy.held.task) for copy in copies if copy.kept_by is None]
+
     # Results
 
     def hand_over(self, attempt: Attempt, frames: tuple[Frame, ...], render_ms: int) -> None:

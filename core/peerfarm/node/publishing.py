@@ -181,6 +181,10 @@ class Publishing:
         """Whether an attempt's frames are being put in place."""
         return attempt in self._under_way
 
+    def stuck(self, job: JobId, number: int) -> int:
+        """The tasks of a step whose frames could not be fetched, or put in place, at the last try."""
+        return self._failed.bits(job, number)
+
     def on_taken_ended(self, job: JobId) -> None:
         """Somebody else here is through with a task of this job."""
         self._wanted[job] = None

@@ -56,7 +56,10 @@ def test_nobody_else_puts_them_in_place_not_even_when_the_submitter_is_away(solo
     assert solo.publishes() == []
     told = solo.ask("job", job=JOB)
     assert told["error"] == "frames wait for elm to be back; `peerfarm fetch JOB DIR` brings them elsewhere"
-    assert told["steps"][0]["missing"] == {"count": 4, "names": [f"sea_000{frame}.png" for frame in (1, 2, 3, 4)]}
+    missing = told["steps"][0]["missing"]
+    assert (missing["count"], missing["names"]) == (4, [f"sea_000{frame}.png" for frame in (1, 2, 3, 4)])
+    assert missing["directory"] == "/out"
+    assert missing["rendered"] == {"count": 1, "names": ["sea_0001.png"], "waits_for": ["elm"]}
 
 
 def test_what_was_rendered_again_may_take_the_place_of_its_former_frames(solo: FileSolo) -> None:
