@@ -73,6 +73,7 @@ class Node:
         self.publishing.is_here = self._is_here
         self.fetching.is_taken = self.publishing.is_under_way
         self.fetching.on_ended = self.publishing.on_taken_ended
+        self.fetching.away = self.file_views.waits.away
         self.presence.fetching = self.scenes.told
         self.index.on_changed += [
             self.dispatch.on_job_changed,
@@ -248,6 +249,9 @@ class Node:
             self.scenes.on_progressed(JobId(rest), event)
         elif kind == "keep":
             self.keeping.on_progressed(event)
+        elif kind == "result":
+            job, _, attempt = rest.partition("/")
+            self.fetching.on_progressed(JobId(job), attempt, event)
 
     def _packed(self, event: Packed) -> None:
         packing = self.requests.submitting.packing

@@ -120,9 +120,12 @@ class FileSolo(Solo):
     def publishes(self) -> list[PublishOrder]:
         return [order for effects in self.effects for order in effects.publishes]
 
-    def placed(self, order: PublishOrder, error: str = "", lacking: tuple[NodeId, ...] = ()) -> Effects:
+    def placed(
+        self, order: PublishOrder, error: str = "", lacking: tuple[NodeId, ...] = (), *, is_missing: bool = False
+    ) -> Effects:
         """A publish order ended."""
-        result = PublishResult(order.attempt, order.job, order.step, order.task, error, lacking=lacking)
+        place = (order.attempt, order.job, order.step, order.task)
+        result = PublishResult(*place, error, lacking=lacking, is_missing=is_missing)
         return self.turn(inputs.Published(result))
 
     def recorded(self, kind: type[Any]) -> list[Any]:
