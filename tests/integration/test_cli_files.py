@@ -62,6 +62,17 @@ def test_a_job_names_the_missing_frames_of_each_step_and_who_is_waited_for(node:
     assert "missing in /out: 2 frames: f_0007.png, f_0008.png (not rendered)\n" in out
 
 
+@pytest.mark.parametrize(("waits", "words"), [("", "rendered, on their way"), ("the folder is gone", "rendered")])
+def test_frames_are_said_to_be_on_their_way_only_when_nothing_hinders_them(
+    node: FakeNode, capsys: Said, waits: str, words: str
+) -> None:
+    rendered = {"count": 1, "names": ["f_0001.png"], "waits_for": []}
+    missing = {"count": 1, "names": ["f_0001.png"], "directory": "/out", "rendered": rendered}
+    node.answers["job"] = {**JOB, "waits": waits, "steps": [{**JOB["steps"][0], "missing": missing}]}
+    assert main(["job", "sea"]) == 0
+    assert f"missing in /out: 1 frame: f_0001.png ({words})\n" in capsys.readouterr().out
+
+
 def test_a_complete_output_folder_is_not_mentioned(node: FakeNode, capsys: Said) -> None:
     node.answers["job"] = {**JOB, "steps": [{**JOB["steps"][0], "missing": {"count": 0, "names": []}}]}
     assert main(["job", "sea"]) == 0

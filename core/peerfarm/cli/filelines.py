@@ -59,15 +59,20 @@ def job_lines(transfer: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def missing_lines(missing: Mapping[str, Any] | None) -> Iterator[str]:
-    """Which frames of a step are not in its output folder: those that are rendered, and those that are not."""
+def missing_lines(missing: Mapping[str, Any] | None, *, is_stuck: bool = False) -> Iterator[str]:
+    """Which frames of a step are not in its output folder: those that are rendered, and those that are not.
+
+    Args:
+        is_stuck: Something is in their way, which the job's own lines tell.
+    """
     if not missing or not missing["count"]:
         return
     where = text.clean(missing.get("directory") or "the output folder")
     rendered = missing.get("rendered") or {"count": 0, "names": [], "waits_for": []}
     if rendered["count"]:
         names = [text.clean(name) for name in rendered["waits_for"]]
-        why = f"waiting for {' and '.join(names)}" if names else "rendered, on their way"
+        on_way = "rendered" if is_stuck else "rendered, on their way"
+        why = f"waiting for {' and '.join(names)}" if names else on_way
         yield f"missing in {where}: {_frames(rendered['count'], rendered['names'])} ({why})"
     left = missing["count"] - rendered["count"]
     if left:

@@ -111,7 +111,7 @@ def show_job(job: dict[str, Any], screen: Screen) -> None:
         screen.line()
         screen.line(text.clean(f"step {step['name']} ({step['app']}){after}"))
         screen.table(("TASK", "FRAMES", "STATUS", "DONE", "WORKER", "ATTEMPTS"), [_row(task) for task in step["tasks"]])
-        for line in missing_lines(step.get("missing")):
+        for line in missing_lines(step.get("missing"), is_stuck=bool(job.get("waits"))):
             screen.line(line)
         left_out = step.get("task_count", 0) - len(step["tasks"])
         if left_out > 0:

@@ -18,7 +18,7 @@ from peerfarm.node.presence import Peer, Presence
 from peerfarm.node.scenes import Scenes
 from peerfarm.policy.liveness import PeerState
 from peerfarm.state.farm import JobState, get_job
-from peerfarm.state.selectors import spec_of
+from peerfarm.state.selectors import spec_of, unpublished_bits
 
 DISK_TRIES = 3
 """At so many refusals of the own disk in a row, somebody should look at it."""
@@ -140,7 +140,10 @@ class FileViews:
 
     def _single(self, job: JobId, spec: JobSpec) -> dict[str, Any] | None:
         """Frames of which this node alone has a copy; None when there are none."""
-        frames = sum(len(task_frames(spec.steps[number], task)) or 1 for number, task in self.copies.singles(job))
+        state = get_job(self.core.farm, job)
+        left = [unpublished_bits(state, spec, number) for number in range(len(spec.steps))] if state is not None else []
+        places = [(number, task) for number, task in self.copies.singles(job) if left[number] >> task & 1]
+        frames = sum(len(task_frames(spec.steps[number], task)) or 1 for number, task in places)
         return {"name": self.core.settings.name, "frames": frames} if frames else None
 
     def missing(self, job: JobId, state: JobState, spec: JobSpec, number: int) -> dict[str, Any] | None:

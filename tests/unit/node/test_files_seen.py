@@ -216,3 +216,12 @@ def test_frames_of_which_this_node_has_the_only_copy_are_counted(solo: FileSolo)
     for ask in elm.told(KeepAsk):
         solo.hear(elm.id, KeepTold(ask.lease, True, ""))
     assert solo.ask("job", job=JOB)["file_transfer"]["single"] is None
+
+
+def test_frames_that_are_in_place_need_no_second_copy(solo: FileSolo) -> None:
+    job = solo.submit_files(frames="1-2")
+    solo.rendered(solo.starts[0])
+    assert solo.ask("job", job=job)["file_transfer"]["single"] == {"name": "oak", "frames": 1}
+    solo.placed(solo.publishes()[0])
+    solo.wait(1)
+    assert solo.ask("job", job=job)["file_transfer"]["single"] is None
