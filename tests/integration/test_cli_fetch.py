@@ -27,7 +27,14 @@ ENDED = {
     "missing_count": 0,
     "missing": [],
 }
-LOST = {"step": 0, "task": 7, "frames": "36-40", "why": "no machine that can be reached holds 1 of its 5 files"}
+LOST = {
+    "step": 0,
+    "step_name": "render",
+    "waits_for": "",
+    "task": 7,
+    "frames": "36-40",
+    "why": "no machine that can be reached holds 1 of its 5 files",
+}
 
 
 def progress(job: str = JOB_ID, **more: Any) -> dict[str, Any]:
@@ -92,7 +99,20 @@ def test_what_is_missing_is_named_with_its_reason(node: FetchNode, capsys: Said)
     assert "fetched 11 of 12 tasks" in out
     assert "4 tasks not rendered yet" in err
     assert "1 task missing:" in err
-    assert "step 0, task 7 (frames 36-40): ?[2Jgone" in err
+    assert "step render, task 7 (frames 36-40): ?[2Jgone\n" in err
+    assert "to go on from there: `peerfarm fetch sea`\n" in err
+
+
+def test_who_is_waited_for_is_named_and_the_command_to_run_again_keeps_the_folder(
+    node: FetchNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    missing = [{**LOST, "why": "nobody who is here has them", "waits_for": "elm"}]
+    node.events = [{**ENDED, "done": 11, "missing_count": 1, "missing": missing, "waits_for": ["elm"]}]
+    assert main(["fetch", "sea", "my frames"]) == ExitCode.REFUSED
+    err = capsys.readouterr().err
+    assert "task 7 (frames 36-40): nobody who is here has them; elm has them and is not here\n" in err
+    assert "waiting for elm: when back, run `peerfarm fetch sea 'my frames'`\n" in err
 
 
 def test_of_many_missing_the_first_ten_are_named(node: FetchNode, capsys: Said) -> None:
@@ -100,7 +120,7 @@ def test_of_many_missing_the_first_ten_are_named(node: FetchNode, capsys: Said) 
     node.events = [{**ENDED, "done": 0, "total": 50, "missing_count": 50, "missing": missing}]
     assert main(["fetch", "sea"]) == ExitCode.REFUSED
     err = capsys.readouterr().err
-    assert err.count("step 0, task") == 10
+    assert err.count("step render, task") == 10
     assert "and 40 more" in err
 
 
@@ -116,9 +136,11 @@ def test_json_holds_the_whole_outcome(node: FetchNode, capsys: Said) -> None:
 def test_the_time_limit_cancels_the_fetch_and_says_so(node: FetchNode, capsys: Said) -> None:
     node.events = [progress()]
     node.after_cancel = [{**ENDED, "is_cancelled": True, "done": 3}]
-    assert main(["fetch", "sea", "--timeout", "0.2"]) == ExitCode.TIMED_OUT
+    assert main(["fetch", "sea", "--overwrite", "--timeout", "0.2"]) == ExitCode.TIMED_OUT
     assert node.params_of("cancel_fetch") == {"job": JOB_ID}
-    assert "did not end in time" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "did not end in time" in err
+    assert "to go on from there: `peerfarm fetch sea --overwrite`" in err
 
 
 def test_ctrl_c_cancels_the_fetch(node: FetchNode, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
@@ -129,7 +151,10 @@ def test_ctrl_c_cancels_the_fetch(node: FetchNode, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("peerfarm.cli.transferline.TransferLine.show", interrupt)
     assert main(["fetch", "sea"]) == ExitCode.INTERRUPTED
     assert node.methods()[-1] == "cancel_fetch"
-    assert "goes on from there" in capsys.readouterr().err
+    assert (
+        "the fetch is cancelled; what has come stays. To go on from there: `peerfarm fetch sea`"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_refusal_says_what_to_do(node: FetchNode, capsys: Said) -> None:

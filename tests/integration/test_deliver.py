@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from transfer_rig import Farm, Place
 
+from peerfarm.model.files import FetchProgressed
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.job import FilesMode
 from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
@@ -236,8 +237,11 @@ def test_the_fetch_may_run_ahead_of_the_delivery(farm: Farm, place: Place, outpu
     (worker,) = farm.add(1)
     frame = worker.put(os.urandom(400_000))
     wanted = order(output, frame, holders=(worker.id,))
-    place.files.expect(wanted)
+    heard: list[FetchProgressed] = []
+    place.files.expect(wanted, heard.append)
     assert carry_out(place, wanted).error == ""
+    assert {told.key for told in heard} == {f"result/{JOB}/{ATTEMPT}"}
+    assert heard[-1].total_bytes == 400_000
     assert carry_out(place, wanted) == PublishResult(ATTEMPT, JOB, 0, 1)
 
 
@@ -246,8 +250,14 @@ def test_who_holds_nothing_of_what_is_missing_is_named(farm: Farm, place: Place,
     lost = FrameFile("f_0001.exr", 5000, b"l" * 32)
     result = carry_out(place, order(output, lost, holders=(worker.id,)))
     assert result.lacking == (worker.id,)
+    assert result.is_missing
     assert "no machine that can be reached holds" in result.error
     assert names(output) == []
+
+
+def test_a_node_without_peers_knows_that_nobody_has_what_it_lost(place: Place, output: Path) -> None:
+    result = carry_out(place, order(output, FrameFile("f_0001.exr", 5000, b"l" * 32), holders=(place.id,)))
+    assert (result.lacking, result.is_missing) == ((), True)
 
 
 def test_a_frame_that_the_own_disk_spoilt_is_fetched_anew(farm: Farm, place: Place, output: Path) -> None:

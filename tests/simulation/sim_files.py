@@ -125,7 +125,7 @@ class SimFiles:
             world.after(world.rng.uniform(0.3, 1.0), self._go_on, fetch)
             return
         lacking = tuple(other.id for other in near if not any(blob in other.blobs.blobs for blob in missing))
-        self._end(fetch, "no node that is here holds it", lacking)
+        self._end(fetch, "no node that is here holds it", lacking, is_missing=True)
 
     def _reaches(self, one: SimNode, other: SimNode) -> bool:
         blocked = self._world.network.blocked
@@ -152,7 +152,7 @@ class SimFiles:
             world.fire("a block spoilt on its way", source.name)
         elif shell.blobs.is_full:
             world.fire("no room for a blob", shell.name)
-            self._end(fetch, "the store is full", is_disk_full=True)
+            self._end(fetch, "the store is full", is_disk_full=True, is_disk_error=True)
             return
         else:
             shell.blobs.blobs[blob] = data
@@ -160,9 +160,9 @@ class SimFiles:
             shell.take_if(fetch.life, FetchProgressed(fetch.order.key, done, len(fetch.wanted), 1.0))
         self._go_on(fetch)
 
-    def _end(self, fetch: _Fetch, error: str, lacking: tuple[NodeId, ...] = (), *, is_disk_full: bool = False) -> None:
+    def _end(self, fetch: _Fetch, error: str, lacking: tuple[NodeId, ...] = (), **why: bool) -> None:
         del self._fetches[fetch.shell.id, fetch.order.key]
-        fetch.then(FetchEnded(fetch.order.key, error, lacking, is_disk_full))
+        fetch.then(FetchEnded(fetch.order.key, error, lacking, **why))
 
     # Packing
 
@@ -220,7 +220,7 @@ class SimFiles:
         world = self._world
         place = (order.attempt, order.job, order.step, order.task)
         if told.error:
-            return PublishResult(*place, told.error, lacking=told.lacking)
+            return PublishResult(*place, told.error, lacking=told.lacking, is_missing=told.is_missing)
         if world.storage.is_refusing:
             return PublishResult(*place, "the output folder refuses")
         world.watch.publishes(shell, order)

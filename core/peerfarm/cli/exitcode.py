@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
     TIMED_OUT = 5
     """The time given with `--timeout` is over, or the node took too long to answer."""
     INTERRUPTED = 130
-    """Ctrl-C; a job that was submitted goes on."""
+    """Ctrl-C; a job that was submitted goes on, a fetch is cancelled."""
 
 
 def exit_code_of(error: PeerfarmError) -> ExitCode:

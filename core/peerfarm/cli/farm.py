@@ -7,6 +7,7 @@ from typing import Any
 
 from peerfarm.cli import text
 from peerfarm.cli.exitcode import ExitCode
+from peerfarm.cli.filelines import fetch_words, store_words
 from peerfarm.cli.place import local_file
 from peerfarm.cli.screen import Screen
 from peerfarm.gateway.client import LocalClient
@@ -43,6 +44,10 @@ def run_status(_: argparse.Namespace, screen: Screen) -> int:
         screen.line(f"slots: {_busy(node)} of {node['slots']} busy")
     for slot in answer["slots"]:
         screen.line(f"  {slot['slot']}: {_slot_words(slot)}")
+    if answer.get("store"):
+        screen.line(store_words(answer["store"]))
+    for row in node.get("fetching", ()):
+        screen.line(f"  fetching files of {text.clean(row['job_name'] or row['job'])}: {fetch_words(row)}")
     if answer["disk"] != "ok":
         screen.line(screen.styled(f"no new work, the disk refuses: {text.clean(answer['disk'])}", "red"))
     for alarm in answer["alarms"]:
@@ -92,11 +97,12 @@ def run_nodes(_: argparse.Namespace, screen: Screen) -> int:
             ", ".join(_app_words(app) for app in node["apps"]) or "-",
             ", ".join(node["pools"]) or "-",
             ", ".join(_task_words(task) for task in node["tasks"]) or "-",
+            "; ".join(f"{row['job']} {fetch_words(row)}" for row in node.get("fetching", ())) or "-",
             node["id"],
         )
         for node in answer["nodes"]
     ]
-    screen.table(("NODE", "STATE", "BUSY", "APPS", "POOLS", "TASKS", "ID"), rows)
+    screen.table(("NODE", "STATE", "BUSY", "APPS", "POOLS", "TASKS", "FETCHES", "ID"), rows)
     return ExitCode.OK
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import time
 from contextlib import suppress
 from typing import Any
@@ -38,20 +40,20 @@ def run_fetch(args: argparse.Namespace, screen: Screen) -> int:
         params["directory"] = absolute(args.directory)
     with LocalClient(local_file()) as client:
         begun = client.call("fetch", **params)
-        end = _follow(client, begun, screen, args.timeout)
+        end = _follow(args, client, begun, screen)
     if screen.is_json:
         screen.data({**begun, **end})
     else:
-        _tell(begun, end, screen)
+        _tell(args, begun, end, screen)
     if end["is_timed_out"]:
         return ExitCode.TIMED_OUT
     return ExitCode.REFUSED if end["missing_count"] or end["is_cancelled"] else ExitCode.OK
 
 
-def _follow(client: LocalClient, begun: dict[str, Any], screen: Screen, timeout_s: float | None) -> dict[str, Any]:
+def _follow(args: argparse.Namespace, client: LocalClient, begun: dict[str, Any], screen: Screen) -> dict[str, Any]:
     """The last event of the fetch; the time limit and Ctrl-C cancel it."""
     line = TransferLine(screen)
-    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    deadline_s = None if args.timeout is None else time.monotonic() + args.timeout
     is_timed_out = False
     try:
         while True:
@@ -69,24 +71,50 @@ def _follow(client: LocalClient, begun: dict[str, Any], screen: Screen, timeout_
     except KeyboardInterrupt:
         with suppress(PeerfarmError):  # it may have ended in the same moment
             client.call("cancel_fetch", job=begun["job"])
-        screen.note("no longer fetching; what has come stays, and another fetch goes on from there")
+        screen.note(f"the fetch is cancelled; what has come stays. To go on from there: `{_again(args)}`")
         raise
     finally:
         screen.erase()
 
 
-def _tell(begun: dict[str, Any], end: dict[str, Any], screen: Screen) -> None:
+def _tell(args: argparse.Namespace, begun: dict[str, Any], end: dict[str, Any], screen: Screen) -> None:
     where = ", ".join(text.clean(directory) for directory in begun["directories"])
     screen.line(f"fetched {end['done']} of {text.count(end['total'], 'task')} into {where}")
     if end["is_timed_out"]:
-        screen.note("peerfarm: the fetch did not end in time; another one goes on from there")
+        screen.note("peerfarm: the fetch did not end in time")
     if begun["not_done"]:
         screen.note(f"{text.count(begun['not_done'], 'task')} not rendered yet")
-    if not end["missing_count"]:
-        return
-    screen.note(f"{text.count(end['missing_count'], 'task')} missing:")
-    for row in end["missing"][:_SHOWN]:
-        frames = f" (frames {text.clean(row['frames'])})" if row["frames"] else ""
-        screen.note(f"  step {row['step']}, task {row['task']}{frames}: {text.clean(row['why'])}")
-    if end["missing_count"] > _SHOWN:
-        screen.note(f"  and {end['missing_count'] - min(_SHOWN, len(end['missing']))} more")
+    if end["missing_count"]:
+        screen.note(f"{text.count(end['missing_count'], 'task')} missing:")
+        for row in end["missing"][:_SHOWN]:
+            screen.note(f"  {_missing_words(row)}")
+        if end["missing_count"] > _SHOWN:
+            screen.note(f"  and {end['missing_count'] - min(_SHOWN, len(end['missing']))} more")
+    waits_for = [text.clean(name) for name in end.get("waits_for", ())]
+    if waits_for:
+        screen.note(f"waiting for {' and '.join(waits_for)}: when back, run `{_again(args)}`")
+    elif end["is_timed_out"] or end["is_cancelled"] or begun["not_done"]:
+        screen.note(f"to go on from there: `{_again(args)}`")
+
+
+def _missing_words(row: dict[str, Any]) -> str:
+    frames = f" (frames {text.clean(row['frames'])})" if row["frames"] else ""
+    step = text.clean(row.get("step_name") or row["step"])
+    holder = f"; {text.clean(row['waits_for'])} has them and is not here" if row.get("waits_for") else ""
+    return f"step {step}, task {row['task']}{frames}: {text.clean(row['why'])}{holder}"
+
+
+def _again(args: argparse.Namespace) -> str:
+    """The same command once more, as a shell of this system reads it."""
+    words = ["peerfarm", "fetch", args.job]
+    if args.directory:
+        words.append(args.directory)
+    if args.overwrite:
+        words.append("--overwrite")
+    return text.clean(" ".join(map(_quoted, words)))
+
+
+def _quoted(word: str) -> str:
+    if os.name != "nt":
+        return shlex.quote(word)
+    return f'"{word}"' if " " in word else word

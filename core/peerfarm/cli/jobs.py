@@ -10,6 +10,7 @@ from typing import Any
 from peerfarm.cli import text
 from peerfarm.cli.arguments import seconds
 from peerfarm.cli.exitcode import ExitCode
+from peerfarm.cli.filelines import job_lines, missing_lines
 from peerfarm.cli.place import local_file
 from peerfarm.cli.screen import Screen
 from peerfarm.gateway.client import LocalClient
@@ -103,11 +104,15 @@ def show_job(job: dict[str, Any], screen: Screen) -> None:
         screen.line(f"  about {text.duration(job['eta_s'])} left")
     if job["error"]:
         screen.line(screen.styled(f"  {text.clean(job['error'])}", "red"))
+    for line in job_lines(job.get("file_transfer") or {}):
+        screen.line(f"  {line}")
     for step in job["steps"]:
         after = f" after {', '.join(str(name) for name in step['depends_on'])}" if step["depends_on"] else ""
         screen.line()
         screen.line(text.clean(f"step {step['name']} ({step['app']}){after}"))
         screen.table(("TASK", "FRAMES", "STATUS", "DONE", "WORKER", "ATTEMPTS"), [_row(task) for task in step["tasks"]])
+        for line in missing_lines(step.get("missing"), is_stuck=bool(job.get("waits"))):
+            screen.line(line)
         left_out = step.get("task_count", 0) - len(step["tasks"])
         if left_out > 0:
             screen.note(f"and {text.count(left_out, 'task')} more; those that failed or run are shown before others")

@@ -8,7 +8,9 @@ from typing import Any
 
 from peerfarm.cli import text
 from peerfarm.cli.exitcode import ExitCode
+from peerfarm.cli.filelines import fetches_in_short
 from peerfarm.cli.screen import Screen
+from peerfarm.cli.transferline import progress_fraction
 from peerfarm.errors import NotRunning
 from peerfarm.gateway.client import LocalClient
 
@@ -69,6 +71,8 @@ class _Steps:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._said = -1
+        self._files_said = -1
+        self._why_said = ""
 
     def show(self, progress: float, view: dict[str, Any]) -> None:
         """Show how far the job is."""
@@ -82,11 +86,25 @@ class _Steps:
             words += ", paused"
         if view["eta_s"] is not None:
             words += f", {text.duration(view['eta_s'])} left"
+        fetching = (view.get("file_transfer") or {}).get("fetching") or ()
+        if fetching:
+            words += f", {fetches_in_short(fetching)}"
+        self._tell_why(view.get("waits", ""))
         self._screen.progress(progress, words)
         tenth = int(progress * 10)
-        if not (self._screen.is_live or self._screen.is_json) and tenth > self._said:
-            self._said = tenth
+        files = int(sum(row["progress"] for row in fetching) * 10 / len(fetching)) if fetching else -1
+        is_news = tenth > self._said or (fetching and files != self._files_said)
+        if not (self._screen.is_live or self._screen.is_json) and is_news:
+            self._said, self._files_said = max(tenth, self._said), files
             self._screen.note(f"{text.percent(progress):>5}  {words}")
+
+    def _tell_why(self, waits: str) -> None:
+        """Say once what is in the job's way; how long it has been so is no news."""
+        why = "".join(letter for letter in waits if not letter.isdigit())
+        if why != self._why_said:
+            self._why_said = why
+            if waits:
+                self._screen.note(text.clean(waits))
 
     def tell(self, event: dict[str, Any]) -> None:
         """Tell of what went wrong with a task."""
@@ -110,8 +128,26 @@ def _follow_events(client: LocalClient, view: dict[str, Any], steps: _Steps, unt
         if kind in _ENDS:
             return
         if kind == "job/progress":
-            view = {**view, "frames": event["frames"], "tasks": {**view["tasks"], **event["tasks"]}, "eta_s": None}
+            view = {
+                **view,
+                "frames": event["frames"],
+                "tasks": {**view["tasks"], **event["tasks"]},
+                "progress": event["progress"],
+                "eta_s": None,
+            }
             steps.show(event["progress"], view)
+        elif kind in ("scene/progress", "scene/ended"):
+            view = _with_fetch(view, event)
+            steps.show(view["progress"], view)
+
+
+def _with_fetch(view: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+    """The job as it is now that this node told how far its own fetch of the files is."""
+    transfer = view.get("file_transfer") or {}
+    rows = [row for row in transfer.get("fetching") or () if row["node"] != event["node"]]
+    if event["type"] == "scene/progress":
+        rows.insert(0, {**event, "progress": progress_fraction(event)})
+    return {**view, "file_transfer": {**transfer, "fetching": rows}}
 
 
 def _code_of(view: dict[str, Any]) -> ExitCode | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from peerfarm.daemon.storework import StoreWork, whole
-from peerfarm.errors import DiskFull, PeerfarmError
+from peerfarm.errors import DiskFull, PeerfarmError, StoreError
 from peerfarm.model.blob import BlobId, BlobRef, BlockList
 from peerfarm.model.files import FetchEnded, FetchOrder, FetchProgressed
 from peerfarm.model.ids import NodeId
@@ -95,7 +95,14 @@ class Fetches:
             fetch = self._fetches.get(failed.key)
             if fetch is not None:
                 is_full = failed.reason in self._work.full
-                self._end(fetch, failed.reason, failed.lacking, is_disk_full=is_full)
+                self._end(
+                    fetch,
+                    failed.reason,
+                    failed.lacking,
+                    is_disk_full=is_full,
+                    is_disk_error=failed.is_disk_error,
+                    is_missing=failed.is_missing,
+                )
 
     def _prepare(self, fetch: _Fetch) -> None:
         """Find out, beside this thread, what is to be fetched; goes on in `_go_on`."""
@@ -173,7 +180,8 @@ class Fetches:
             return
         if isinstance(found, PeerfarmError):
             sentence = f"{found}. {found.hint}" if found.hint else str(found)
-            self._end(fetch, sentence, is_disk_full=isinstance(found, DiskFull))
+            is_disk_error = isinstance(found, StoreError)
+            self._end(fetch, sentence, is_disk_full=isinstance(found, DiskFull), is_disk_error=is_disk_error)
             return
         fetch.is_root_next = found.is_root_next
         if found.is_whole:
@@ -184,10 +192,11 @@ class Fetches:
         for present in found.here:
             self._swarm.handle(present, now_s)
 
-    def _end(self, fetch: _Fetch, error: str, lacking: Sequence[NodeId] = (), *, is_disk_full: bool = False) -> None:
+    def _end(self, fetch: _Fetch, error: str, lacking: Sequence[NodeId] = (), **why: bool) -> None:
+        """It is over; `why` are the flags of FetchEnded that are true."""
         fetch.is_over = True
         del self._fetches[fetch.order.key]
         self._swarm.cancel(fetch.order.key)
         if error:
             _logger.info("the fetch %s ended: %s", fetch.order.key, error)
-        fetch.tell(FetchEnded(fetch.order.key, error, tuple(lacking), is_disk_full))
+        fetch.tell(FetchEnded(fetch.order.key, error, tuple(lacking), **why))

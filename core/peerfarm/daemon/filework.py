@@ -102,7 +102,7 @@ class FileWork:
         for pack_order in effects.packs:
             self._packing.begin(pack_order)
         for publish_order in effects.publishes:
-            self.files.expect(publish_order)
+            self.files.expect(publish_order, self._tell)
         if effects.released:
             self._transfers.release(effects.released)
         if effects.forgotten:

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from peerfarm.daemon.outputs import Outputs
@@ -126,17 +127,20 @@ class NodeFiles:
                 self._wait(*self._fetch(refs, holders), errand)
             yield
 
-    def expect(self, order: PublishOrder) -> None:
+    def expect(self, order: PublishOrder, watch: Callable[[FetchProgressed], None] = lambda _: None) -> None:
         """Begin to fetch what is to be delivered: deliveries into one folder go one after the other, fetches need not.
 
-        What comes of it is told to the `bring` of the same frames.
+        What comes of it is told to the `bring` of the same frames; `watch` hears how far it is, from any thread.
         """
         refs = tuple(dict.fromkeys(map(ref_of, order.frames)))
         if order.files is not FilesMode.PEERS or all(map(self._has, refs)):
             return
         with self._lock:
             if refs not in self._expected:
-                self._expected[refs] = self._fetch(refs, order.holders)
+                name = f"result/{order.job}/{order.attempt}"
+                self._expected[refs] = self._fetch(
+                    refs, order.holders, watch=lambda told: watch(replace(told, key=name))
+                )
             if len(self._expected) > MAX_EXPECTED:
                 _, (key, _) = self._expected.popitem(last=False)
                 self._transfers.stop_fetch(key)
@@ -215,11 +219,22 @@ class NodeFiles:
         return drafts
 
     def _fetch(
-        self, refs: tuple[BlobRef, ...], holders: Sequence[NodeId], *, is_manifest: bool = False
+        self,
+        refs: tuple[BlobRef, ...],
+        holders: Sequence[NodeId],
+        *,
+        is_manifest: bool = False,
+        watch: Callable[[FetchProgressed], None] = lambda _: None,
     ) -> tuple[str, _Told]:
         told: _Told = queue.SimpleQueue()
+
+        def tell(said: FetchProgressed | FetchEnded) -> None:
+            told.put(said)
+            if isinstance(said, FetchProgressed):
+                watch(said)
+
         key = f"here/{next(self._numbers)}"
-        self._transfers.fetch(FetchOrder(key, refs, is_manifest=is_manifest, holders=tuple(holders)), told.put)
+        self._transfers.fetch(FetchOrder(key, refs, is_manifest=is_manifest, holders=tuple(holders)), tell)
         return key, told
 
     def _wait(self, key: str, told: _Told, errand: Errand) -> None:
@@ -250,7 +265,9 @@ def _check(ended: FetchEnded) -> None:
     if ended.is_disk_full:
         raise DiskFull(ended.error)
     if ended.error:
-        raise FilesLacking(ended.error, "Are the nodes that hold it running?", ended.lacking)
+        raise FilesLacking(
+            ended.error, "Are the nodes that hold it running?", ended.lacking, is_missing=ended.is_missing
+        )
 
 
 def _gone(frame: FrameFile) -> PeerfarmError:

@@ -46,6 +46,10 @@ class FetchEnded:
     lacking: tuple[NodeId, ...] = ()
     """Who answered that it holds nothing of what is missing."""
     is_disk_full: bool = False
+    is_disk_error: bool = False
+    """This node's own disk refused, for want of room or otherwise."""
+    is_missing: bool = False
+    """Nobody who can be reached holds what is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,8 @@ class PublishResult:
     """The attempt's own frames are gone or damaged: only another render helps."""
     lacking: tuple[NodeId, ...] = ()
     """PEERS: who answered that it does not hold what is missing."""
+    is_missing: bool = False
+    """PEERS: nobody who can be reached holds what is missing, this node included."""
 
 
 # What else the runner answers.

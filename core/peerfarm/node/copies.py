@@ -1,4 +1,7 @@
-"""The worker's side of second copies: no task counts as done before another node holds its frames, if there is one."""
+"""The worker's side of second copies: no task counts as done before another node holds its frames, if there is one.
+
+A keeper takes the worker's part for what is done when that one is away for long, or left for ever.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from peerfarm.model.blob import BlobId, BlobRef
 from peerfarm.model.files import FetchOrder
 from peerfarm.model.ids import JobId, NodeId, attempt_label
 from peerfarm.model.job import FilesMode, JobSpec
+from peerfarm.node.absent import members_there
 from peerfarm.node.core import Core
 from peerfarm.node.pins import Held, Pins, result_key
 from peerfarm.node.presence import Peer, Presence
@@ -56,6 +60,8 @@ class Copy:
     refused: dict[NodeId, float] = field(default_factory=dict)
     """Who said no, or nothing -> when it may be asked again."""
     unknown: int = 0
+    worker: NodeId | None = None
+    """Who rendered it, where this node is only its keeper and stands in for a worker that is away."""
 
 
 @dataclass(slots=True)
@@ -77,6 +83,9 @@ class Copies:
     _asked: dict[str, None] = field(default_factory=dict)
     _stale_jobs: dict[JobId, None] = field(default_factory=dict)
     _next_offer_s: float = 0.0
+    _there: frozenset[NodeId] = frozenset()
+    """Members that were not away for long when this node last looked whether to stand in for one."""
+    _is_look_due: bool = True
 
     def __post_init__(self) -> None:
         self.pins.is_handed_over = lambda attempt: attempt in self._waiting
@@ -124,6 +133,11 @@ class Copies:
             is_kept = self._copies[label].kept_by is not None
             told["waiting" if label in self._waiting else "kept" if is_kept else "single"] += 1
         return told
+
+    def singles(self, job: JobId) -> list[tuple[int, int]]:
+        """(step, task) of results of which this node has a copy, and no other node that is here."""
+        copies = [self._copies[label] for label in self._of_job.get(job, ()) if label not in self._waiting]
+        return [(copy.held.step, copy.held.task) for copy in copies if copy.kept_by is None]
 
     # Results
 
@@ -204,12 +218,17 @@ class Copies:
 
     def _on_alive(self, node: NodeId) -> None:
         """A peer came: it may take what has one copy only; what it kept before it may have lost."""
+        back: list[str] = []
         for label, copy in self._copies.items():
             copy.refused.pop(node, None)
-            if copy.keeper == node:
+            if copy.worker == node:
+                back.append(label)  # it looks after its result by itself again
+            elif copy.keeper == node:
                 self._find_another(label)
             elif copy.keeper is None and copy.kept_by in {None, node}:
                 self._todo[label] = None
+        for label in back:
+            self._forget(label)
 
     def _on_gone(self, node: NodeId, _state: PeerState) -> None:
         for label in [label for label in self._asked if self._copies[label].keeper == node]:
@@ -274,7 +293,8 @@ class Copies:
             if label not in self._waiting:
                 self._forget(label)
             return
-        self._pin_again(label, copy, frames)
+        if copy.worker is None:
+            self._pin_again(label, copy, frames)
         now_s = self.core.mono_s
         live = [p.node for p in self.presence.alive() if p.state is PeerState.LIVE and p.has_greeted]
         able = [node for node in live if copy.refused.get(node, 0.0) <= now_s]
@@ -331,9 +351,32 @@ class Copies:
         if now_s >= self._next_offer_s:
             self._next_offer_s = now_s + REFUSED_S
             self._forget_needless()
+            self._look_for_absent()
             for label, copy in self._copies.items():
                 if copy.kept_by is None and copy.keeper is None:
                     self._todo[label] = None
+
+    def _look_for_absent(self) -> None:
+        """Count copies on nodes that are away for long for nothing; stand in for workers that are."""
+        there = members_there(self.core, self.presence)
+        if there == self._there and not self._is_look_due:
+            return
+        self._there, self._is_look_due = there, False
+        for copy in self._copies.values():
+            if copy.kept_by is not None and copy.kept_by not in there:
+                copy.kept_by = None
+        for held in self.pins.kept():
+            worker = self._worker_of(held) if held is not None else None
+            if held is None or worker is None:
+                self._is_look_due = True  # what is not known yet may be soon
+            elif worker not in there and (label := attempt_label(held.lease)) not in self._copies:
+                self._add(label, Copy(held, worker=worker))
+
+    def _worker_of(self, held: Held) -> NodeId | None:
+        state = get_job(self.core.farm, held.job)
+        step = state.steps.get(held.step, EMPTY_STEP) if state is not None else EMPTY_STEP
+        given = next((a[1] for a in get_record(step, held.task) if a[0] == held.lease), None)
+        return given[2] if given is not None else None
 
     def _forget_needless(self) -> None:
         stale, self._stale_jobs = self._stale_jobs, {}

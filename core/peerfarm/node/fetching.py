@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from peerfarm.errors import RequestRefused
+from peerfarm.model.files import FetchProgressed
 from peerfarm.model.frames import format_frames, task_count, task_frames
-from peerfarm.model.ids import JobId, attempt_label
+from peerfarm.model.ids import JobId, NodeId, attempt_label
 from peerfarm.model.job import FilesMode, JobSpec
 from peerfarm.model.pathmap import join_path, split_path
 from peerfarm.model.render import PublishResult
 from peerfarm.node.core import Core
 from peerfarm.node.delivery import delivery_order
 from peerfarm.node.inputs import LocalRequest
+from peerfarm.node.pace import Pace, left_s
 from peerfarm.node.params import optional
-from peerfarm.state.farm import EMPTY_STEP, JobState, get_job
+from peerfarm.state.farm import EMPTY_STEP, Attempt, JobState, get_job
 from peerfarm.state.selectors import canonical, full_mask, spec_of, submitter_of, tasks_in
 
 MAX_UNDER_WAY = 4
@@ -24,10 +26,31 @@ MAX_UNDER_WAY = 4
 MAX_FETCHES = 16
 MAX_SHOWN = 20
 """Tasks that are told by name when frames are missing."""
+MAX_SIZED = 10_000
+"""Tasks whose frames' sizes are added up when a fetch begins."""
 TELL_EVERY_S = 0.5
 
 Place = tuple[int, int]
 """(step, task)."""
+
+
+class _Missing(NamedTuple):
+    """A task whose frames could not be fetched."""
+
+    place: Place
+    why: str
+    holder: NodeId | None = None
+    """Who rendered them."""
+
+
+@dataclass(slots=True)
+class _Coming:
+    """A task whose frames are on their way."""
+
+    place: Place
+    holder: NodeId
+    size_bytes: int
+    done_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -41,11 +64,19 @@ class _Fetch:
     is_overwriting: bool
     todo: list[Place]
     total: int
-    under_way: dict[str, Place] = field(default_factory=dict)
+    total_bytes: int
+    under_way: dict[str, _Coming] = field(default_factory=dict)
+    """By the attempt's name."""
     done: int = 0
-    missing: list[tuple[Place, str]] = field(default_factory=list)
-    """What could not be fetched, and why."""
-    told_s: float = 0.0
+    done_bytes: int = 0
+    """Of tasks whose frames are in their folder."""
+    missing: list[_Missing] = field(default_factory=list)
+    pace: Pace = field(default_factory=Pace)
+    told_s: float = -TELL_EVERY_S
+
+    def bytes_now(self) -> int:
+        """What has come, also of tasks that are under way."""
+        return self.done_bytes + sum(coming.done_bytes for coming in self.under_way.values())
 
 
 @dataclass(slots=True)
@@ -59,6 +90,8 @@ class Fetching:
     """Whether an attempt's frames are being put in place by this node as the submitter."""
     on_ended: Callable[[JobId], None] = lambda _: None
     """An attempt of that job is free again."""
+    away: Callable[[NodeId], str] = lambda _: ""
+    """The name of a member that is not here; empty for any other node."""
     _fetches: dict[JobId, _Fetch] = field(default_factory=dict)
     _leaving: set[str] = field(default_factory=set)
     """Attempts under way of fetches that were cancelled."""
@@ -89,12 +122,18 @@ class Fetching:
             for task in tasks_in(state.steps.get(number, EMPTY_STEP).done & full_mask(spec, number))
         ]
         is_overwriting = optional(request, "overwrite", bool, False)
-        self._fetches[job] = _Fetch(request.client, job, directories, is_overwriting, todo[::-1], len(todo))
+        total_bytes = _total_bytes(state, todo)
+        fetch = _Fetch(request.client, job, directories, is_overwriting, todo[::-1], len(todo), total_bytes)
+        fetch.pace.note(self.core.mono_s, 0)
+        self._fetches[job] = fetch
+        if todo:
+            self._tell_progress(fetch)
         wanted = sum(task_count(spec.steps[number]) for number in directories)
         return {
             "job": job,
             "tasks": len(todo),
             "not_done": wanted - len(todo),
+            "size_bytes": total_bytes,
             "directories": list(dict.fromkeys(directories.values())),
         }
 
@@ -155,12 +194,13 @@ class Fetching:
         step = state.steps.get(number, EMPTY_STEP) if state is not None else EMPTY_STEP
         attempt = canonical(step, task) if spec is not None else None
         if spec is None or attempt is None:
-            fetch.missing.append((place, "it is rendered anew" if spec is not None else "the job was deleted"))
+            why = "it is rendered anew" if spec is not None else "the job was deleted"
+            fetch.missing.append(_Missing(place, why))
             return True
         label = attempt_label(attempt[0])
         if self.is_taken(label) or self.is_under_way(label):
             return False
-        fetch.under_way[label] = place
+        fetch.under_way[label] = _Coming(place, attempt[1][2], _size_bytes(attempt))
         order = delivery_order(fetch.job, spec, number, task, step, attempt)
         self.core.effects.publishes.append(
             replace(
@@ -179,25 +219,46 @@ class Fetching:
             self.on_ended(result.job)
             return True
         fetch = self._fetches.get(result.job)
-        place = fetch.under_way.pop(result.attempt, None) if fetch is not None else None
-        if fetch is None or place is None:
+        coming = fetch.under_way.pop(result.attempt, None) if fetch is not None else None
+        if fetch is None or coming is None:
             return False
         if result.error:
-            fetch.missing.append((place, result.error))
+            fetch.missing.append(_Missing(coming.place, result.error, coming.holder))
+            fetch.total_bytes -= coming.size_bytes
         else:
             fetch.done += 1
-        if self.core.mono_s - fetch.told_s >= TELL_EVERY_S:
-            fetch.told_s = self.core.mono_s
-            self.core.tell_client(
-                fetch.client,
-                "fetch/progress",
-                job=fetch.job,
-                done=fetch.done,
-                total=fetch.total,
-                missing=len(fetch.missing),
-            )
+            fetch.done_bytes += coming.size_bytes
+        self._tell_progress(fetch)
         self.on_ended(result.job)
         return True
+
+    def on_progressed(self, job: JobId, attempt: str, event: FetchProgressed) -> None:
+        """Some of an attempt's frames have come."""
+        fetch = self._fetches.get(job)
+        coming = fetch.under_way.get(attempt) if fetch is not None else None
+        if fetch is not None and coming is not None:
+            coming.done_bytes = min(event.done_bytes, coming.size_bytes)
+            self._tell_progress(fetch)
+
+    def _tell_progress(self, fetch: _Fetch) -> None:
+        now_s, done_bytes = self.core.mono_s, fetch.bytes_now()
+        if now_s - fetch.told_s < TELL_EVERY_S:
+            return
+        fetch.told_s = now_s
+        left_bytes = max(0, fetch.total_bytes - done_bytes)
+        fetch.pace.note(now_s, done_bytes)
+        self.core.tell_client(
+            fetch.client,
+            "fetch/progress",
+            job=fetch.job,
+            done=fetch.done,
+            total=fetch.total,
+            missing=len(fetch.missing),
+            done_bytes=done_bytes,
+            total_bytes=fetch.total_bytes,
+            rate_bytes_s=round(fetch.pace.rate),
+            left_s=left_s(left_bytes, fetch.pace.rate),
+        )
 
     def _end(self, fetch: _Fetch, *, is_cancelled: bool) -> None:
         del self._fetches[fetch.job]
@@ -212,11 +273,37 @@ class Fetching:
             done=fetch.done,
             total=fetch.total,
             missing_count=len(fetch.missing),
-            missing=[
-                {"step": number, "task": task, "frames": _frames(spec, number, task), "why": why}
-                for (number, task), why in fetch.missing[:MAX_SHOWN]
-            ],
+            missing=[self._missing_row(spec, missing) for missing in fetch.missing[:MAX_SHOWN]],
+            waits_for=sorted({self._away(missing) for missing in fetch.missing} - {""}),
         )
+
+    def _missing_row(self, spec: JobSpec | None, missing: _Missing) -> dict[str, Any]:
+        number, task = missing.place
+        return {
+            "step": number,
+            "step_name": spec.steps[number].name if spec is not None else "",
+            "task": task,
+            "frames": _frames(spec, number, task),
+            "why": missing.why,
+            "waits_for": self._away(missing),
+        }
+
+    def _away(self, missing: _Missing) -> str:
+        return self.away(missing.holder) if missing.holder is not None else ""
+
+
+def _total_bytes(state: JobState, todo: list[Place]) -> int:
+    """What these tasks' frames are together; of very many tasks some are looked at, and stand for the others."""
+    if not todo:
+        return 0
+    looked_at = todo[:: -(-len(todo) // MAX_SIZED)]
+    sizes = sum(_size_bytes(canonical(state.steps[number], task)) for number, task in looked_at)
+    return sizes * len(todo) // len(looked_at)
+
+
+def _size_bytes(attempt: Attempt | None) -> int:
+    """Of all frames of a result."""
+    return sum(frame[1] for frame in attempt[2][1]) if attempt is not None else 0
 
 
 def _frames(spec: JobSpec | None, number: int, task: int) -> str:

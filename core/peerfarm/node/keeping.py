@@ -13,7 +13,7 @@ from peerfarm.node.pins import Held, Pins, keep_key
 from peerfarm.node.presence import Peer, Presence
 from peerfarm.policy.liveness import PeerState
 from peerfarm.protocol.messages import KeepAsk, KeepMoved, KeepTold
-from peerfarm.state.farm import EMPTY_STEP, get_job, get_record
+from peerfarm.state.farm import EMPTY_STEP, Attempt, get_job, get_record
 
 MAX_UNDER_WAY = 1024
 TELL_EVERY_S = 5.0
@@ -83,7 +83,7 @@ class Keeping:
         if not self.pins.is_wanted(keep_key(message.job, attempt_label(message.lease)), held):
             return "nobody needs it any more"
         record = get_record(state.steps.get(held.step, EMPTY_STEP), held.task)
-        if not any(a[0] == held.lease and a[1] is not None and a[1][2] == peer.node for a in record):
+        if not any(a[0] == held.lease and _may_ask(peer.node, a, message) for a in record):
             return "the lease is another worker's"
         if any(size_bytes > MAX_BLOB_BYTES for _, size_bytes, _ in message.frames):
             return "a frame is too long"
@@ -122,3 +122,9 @@ class Keeping:
         for key in [key for key, keep in self._under_way.items() if keep.asker == node]:
             del self._under_way[key]
             self.core.effects.fetch_stops.append(key)
+
+
+def _may_ask(asker: NodeId, attempt: Attempt, message: KeepAsk) -> bool:
+    """Its worker may; another node that holds a copy may, for exactly the frames that stand in the farm's state."""
+    is_workers = attempt[1] is not None and attempt[1][2] == asker
+    return is_workers or (attempt[2] is not None and tuple(attempt[2][1]) == message.frames)

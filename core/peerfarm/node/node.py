@@ -30,7 +30,7 @@ from peerfarm.node.views import Views
 from peerfarm.node.work import Work
 from peerfarm.policy.liveness import PeerState
 from peerfarm.protocol import messages as m
-from peerfarm.state.farm import Farm, JobState
+from peerfarm.state.farm import Farm, JobState, get_job
 from peerfarm.state.reduce import apply_known
 
 TICK_S = 0.5
@@ -68,10 +68,12 @@ class Node:
         self.outcomes = Outcomes(self.core, self.views)
         self.requests = Requests(self.core, self.presence, self.views, described or {}, self.pins)
         self.fetching = self.requests.fetching
+        self.file_views.stuck = self.publishing.stuck
         self.publishing.is_taken = self.fetching.is_under_way
         self.publishing.is_here = self._is_here
         self.fetching.is_taken = self.publishing.is_under_way
         self.fetching.on_ended = self.publishing.on_taken_ended
+        self.fetching.away = self.file_views.waits.away
         self.presence.fetching = self.scenes.told
         self.index.on_changed += [
             self.dispatch.on_job_changed,
@@ -121,7 +123,7 @@ class Node:
             FetchProgressed: self._fetch_progressed,
             FetchEnded: self._fetch_ended,
             PackProgressed: self.requests.submitting.packing.on_progressed,
-            Packed: self.requests.submitting.packing.on_packed,
+            Packed: self._packed,
             StoreTold: self.file_views.on_store_told,
             Discovered: self._discovered,
             Inspected: self.requests.submitting.on_inspected,
@@ -247,8 +249,19 @@ class Node:
             self.scenes.on_progressed(JobId(rest), event)
         elif kind == "keep":
             self.keeping.on_progressed(event)
+        elif kind == "result":
+            job, _, attempt = rest.partition("/")
+            self.fetching.on_progressed(JobId(job), attempt, event)
+
+    def _packed(self, event: Packed) -> None:
+        packing = self.requests.submitting.packing
+        job = packing.job_of(event.request)
+        packing.on_packed(event)
+        if job is not None and event.root is not None and get_job(self.core.farm, job) is not None:
+            self.scenes.learn_size(job, event.size_bytes)
 
     def _fetch_ended(self, event: FetchEnded) -> None:
+        self.file_views.on_fetch_ended(event)
         kind, _, rest = event.key.partition("/")
         if kind == "scene":
             self.scenes.on_ended(JobId(rest), event)
@@ -279,6 +292,7 @@ class Node:
             self.presence.heard(peer)
             if isinstance(message, m.Beat):
                 self.presence.beaten(peer, message)
+                self.file_views.on_beat(peer)
                 self.replication.on_beat(peer, message)
                 return
             part = self._messages.get(type(message))

@@ -60,6 +60,10 @@ class Packing:
         may_miss_files = optional(request, "allow_missing", bool, False)
         self.core.effects.packs.append(PackOrder(token, job, steps, outputs, spec.overwrite, may_miss_files))
 
+    def job_of(self, request: str) -> JobId | None:
+        """The job that it will be; None when nobody waits for it any more."""
+        return self._jobs.get(request)
+
     def on_progressed(self, event: PackProgressed) -> None:
         """Packing got on: whoever submits is told."""
         waiting = self.desk.look(event.request, _KIND)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -100,6 +100,13 @@ class Pins:
         job = JobId(key.split("/")[1])
         pinned = self._jobs.get(job)
         return pinned is not None and (key in pinned.attempts or (pinned.has_scene and key == scene_key(job)))
+
+    def kept(self) -> Iterator[Held | None]:
+        """The attempts of which this node keeps the second copy; None for one that is not known yet."""
+        for pinned in self._jobs.values():
+            for key, held in pinned.attempts.items():
+                if key.startswith("keep/"):
+                    yield held
 
     def note(self, key: str, held: Held) -> None:
         """An attempt's frames are pinned, or about to be."""

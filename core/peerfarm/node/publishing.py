@@ -181,6 +181,10 @@ class Publishing:
         """Whether an attempt's frames are being put in place."""
         return attempt in self._under_way
 
+    def stuck(self, job: JobId, number: int) -> int:
+        """The tasks of a step whose frames could not be fetched, or put in place, at the last try."""
+        return self._failed.bits(job, number)
+
     def on_taken_ended(self, job: JobId) -> None:
         """Somebody else here is through with a task of this job."""
         self._wanted[job] = None
@@ -214,13 +218,16 @@ class Publishing:
         elif self._is_lost(result) and generation < MAX_GENERATION and not self.core.disk_error:
             self.core.alarm(f"the frames of {result.attempt} are lost and are rendered again: {result.error}")
             self.core.record(TasksRetried(job, number, ((task, task),), generation + 1))
+            if job not in self._failed:
+                self.errors.pop(job, None)
         else:
             self._failed_to_place(job, number, task, state, result.error)
 
     def _is_lost(self, result: PublishResult) -> bool:
         """Whether only another render helps: the frames are damaged, or no member holds them, here or away."""
         return result.is_lost or (
-            bool(result.lacking) and is_lost(result.lacking, self.core.node, live_members(self.core.farm))
+            (result.is_missing or bool(result.lacking))
+            and is_lost(result.lacking, self.core.node, live_members(self.core.farm))
         )
 
     def _failed_to_place(self, job: JobId, number: int, task: int, state: JobState | None, error: str) -> None:

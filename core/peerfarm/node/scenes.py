@@ -8,22 +8,26 @@ from typing import Any
 
 from peerfarm.model.blob import BlobId, BlobRef
 from peerfarm.model.files import FetchEnded, FetchOrder, FetchProgressed
-from peerfarm.model.ids import JobId
+from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.job import JobSpec
 from peerfarm.node.core import Core
+from peerfarm.node.delivery import is_lost
 from peerfarm.node.jobindex import JobIndex
+from peerfarm.node.pace import left_s
 from peerfarm.node.pins import Pins, scene_key
 from peerfarm.node.presence import Presence
 from peerfarm.policy.jobqueue import Rank
 from peerfarm.protocol.messages import MAX_FETCHING
 from peerfarm.state.farm import JobState, get_job
-from peerfarm.state.selectors import JobStatus, job_status, spec_of, submitter_of
+from peerfarm.state.selectors import JobStatus, job_status, live_members, spec_of, submitter_of
 
 MAX_AT_ONCE = 2
 """Jobs whose files are fetched at the same time: enough to fill the slots, few enough that the first is soon whole."""
 AGAIN_S = 5.0
 LONGEST_AGAIN_S = 60.0
 """A fetch that failed is ordered again after 5 s, 10 s, … up to this, and at once when a peer comes."""
+TELL_EVERY_S = 0.5
+"""Local subscribers hear of each job's files so often at most."""
 _OVER = {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED}
 
 
@@ -43,6 +47,11 @@ class _Scene:
     done_bytes: int = 0
     total_bytes: int = 0
     rate_bytes_s: float = 0.0
+    is_missing: bool = False
+    """Nobody who could be reached held what was missing, at the last try."""
+    lacking: tuple[NodeId, ...] = ()
+    """Who said so."""
+    told_s: float = -TELL_EVERY_S
 
     @property
     def thousandths(self) -> int:
@@ -61,6 +70,8 @@ class Scenes:
     """A job's files are all here: its tasks can be asked for."""
     _ready: set[JobId] = field(default_factory=set)
     _wished: dict[JobId, _Scene] = field(default_factory=dict)
+    _sizes: dict[JobId, int] = field(default_factory=dict)
+    """Bytes of a job's files, where this node packed or fetched them in this start."""
     _is_stale: bool = False
 
     def __post_init__(self) -> None:
@@ -87,6 +98,8 @@ class Scenes:
 
     def on_job_changed(self, job: JobId, state: JobState | None) -> None:
         """A job that is over needs no files here."""
+        if state is None or state.archived is not None or state.deleted is not None:
+            self._sizes.pop(job, None)
         if job not in self._wished and job not in self._ready:
             return
         spec = spec_of(state) if state is not None else None
@@ -99,7 +112,14 @@ class Scenes:
     def _forget(self, job: JobId) -> None:
         scene = self._wished.pop(job, None)
         if scene is not None and scene.is_under_way:
-            self.core.effects.fetch_stops.append(scene_key(job))
+            self._stop(job, "its files are needed here no more")
+
+    def _stop(self, job: JobId, why: str) -> None:
+        self.core.effects.fetch_stops.append(scene_key(job))
+        self._tell_ended(job, why)
+
+    def _tell_ended(self, job: JobId, error: str) -> None:
+        self.core.tell("scene/ended", job=job, node=self.core.node, name=self.core.settings.name, error=error)
 
     def _hurry(self) -> None:
         """Somebody came who may hold what others did not."""
@@ -125,7 +145,7 @@ class Scenes:
                 if self._wished[job].failures or self._place(worst) <= (False, rank):
                     continue
                 self._wished[worst].is_under_way = False
-                self.core.effects.fetch_stops.append(scene_key(worst))
+                self._stop(worst, "a job of higher priority goes first")
             self._order(job)
 
     def _waiting(self) -> list[tuple[Rank, JobId]]:
@@ -158,9 +178,25 @@ class Scenes:
     def on_progressed(self, job: JobId, event: FetchProgressed) -> None:
         """A fetch moved on."""
         scene = self._wished.get(job)
-        if scene is not None:
-            scene.done_bytes, scene.total_bytes = event.done_bytes, event.total_bytes
-            scene.rate_bytes_s = event.rate_bytes_s
+        if scene is None:
+            return
+        if event.done_bytes > scene.done_bytes:
+            scene.error = ""  # what was in its way is not any more
+        scene.done_bytes, scene.total_bytes = event.done_bytes, event.total_bytes
+        scene.rate_bytes_s = event.rate_bytes_s
+        self._sizes[job] = event.total_bytes
+        if self.core.mono_s - scene.told_s >= TELL_EVERY_S:
+            scene.told_s = self.core.mono_s
+            self.core.tell(
+                "scene/progress",
+                job=job,
+                node=self.core.node,
+                name=self.core.settings.name,
+                done_bytes=event.done_bytes,
+                total_bytes=event.total_bytes,
+                rate_bytes_s=round(event.rate_bytes_s),
+                left_s=_left_s(scene),
+            )
 
     def on_ended(self, job: JobId, event: FetchEnded) -> None:
         """A fetch is over."""
@@ -169,14 +205,19 @@ class Scenes:
             return
         self._is_stale = True
         scene.is_under_way = False
+        self._tell_ended(job, event.error)
         if not event.error:
             del self._wished[job]
             self._ready.add(job)
             self.on_ready(job)
             return
         scene.failures += 1
-        scene.error = event.error
+        scene.error, scene.is_missing, scene.lacking = event.error, event.is_missing, event.lacking
         scene.again_s = self.core.mono_s + min(AGAIN_S * 2 ** (min(scene.failures, 8) - 1), LONGEST_AGAIN_S)
+
+    def learn_size(self, job: JobId, size_bytes: int) -> None:
+        """So many bytes are a job's files."""
+        self._sizes[job] = size_bytes
 
     def tick(self) -> None:
         """Try again what failed a while ago."""
@@ -200,5 +241,29 @@ class Scenes:
             "done_bytes": scene.done_bytes,
             "total_bytes": scene.total_bytes,
             "rate_bytes_s": round(scene.rate_bytes_s),
+            "left_s": _left_s(scene) if scene.is_under_way else None,
             "error": scene.error,
         }
+
+    def is_missing(self, job: JobId) -> bool:
+        """Whether nobody who is here has what this node misses of a job's files."""
+        scene = self._wished.get(job)
+        return scene is not None and scene.is_missing
+
+    def is_lost(self, job: JobId) -> bool:
+        """Whether every member said so: then nobody ever will."""
+        scene = self._wished.get(job)
+        return (
+            scene is not None
+            and scene.is_missing
+            and is_lost(scene.lacking, self.core.node, live_members(self.core.farm))
+        )
+
+    def size_bytes(self, job: JobId) -> int:
+        """How much a job's files are together; 0 while this node does not know."""
+        return self._sizes.get(job, 0)
+
+
+def _left_s(scene: _Scene) -> int | None:
+    """When the rest is here at the rate of now; None while that is not known."""
+    return left_s(scene.total_bytes - scene.done_bytes, scene.rate_bytes_s)

@@ -141,6 +141,9 @@ class Views:
         total = sum(tasks.values())
         progress = tasks["done"] + sum(self._progress(job, number, bits.leased) for number, bits in enumerate(steps))
         dispatcher = self._dispatch.dispatcher_of(job)
+        undelivered = self._publishing.errors.get(job) or self.files.waits.for_frames(state, spec)
+        waits = undelivered or self._why_ready(job, state, spec, tasks)
+        is_waiting = not tasks["leased"] and (bool(waits) or self.files.is_fetched(job))
         return {
             "id": job,
             "name": spec.name,
@@ -160,8 +163,9 @@ class Views:
             "files": str(spec.files),
             "output": next((step.output_dir for step in reversed(spec.steps) if step.output_dir), ""),
             "submitted_ms": spec.submitted_ms,
-            "eta_s": self._eta_s(state, tasks),
-            "error": self._error(job, state, spec, tasks),
+            "eta_s": None if is_waiting else self._eta_s(state, tasks),
+            "error": undelivered or _failure(state) or waits,
+            "waits": waits,
         }
 
     def _progress(self, job: JobId, number: int, leased: int) -> float:
@@ -224,23 +228,10 @@ class Views:
             return None
         return round(left * spent_ms / seen / 1000 / max(1, tasks["leased"]), 1)
 
-    def _error(self, job: JobId, state: JobState, spec: JobSpec, tasks: dict[str, int]) -> str:
-        published = self._publishing.errors.get(job)
-        if published:
-            return published
-        if waiting := self.files.waiting(state, spec):
-            return waiting
-        for step in state.steps.values():
-            for task in tasks_in(step.troubled & ~step.done):
-                for attempt in reversed(get_record(step, task)):
-                    if attempt[3] is not None:
-                        return str(attempt[3][3])
-        if tasks["ready"] and not tasks["leased"] and not register(state, "paused"):
-            return self._why_waiting(state, spec)
-        return ""
-
-    def _why_waiting(self, state: JobState, spec: JobSpec) -> str:
-        """Why no worker takes what is ready; empty when one can."""
+    def _why_ready(self, job: JobId, state: JobState, spec: JobSpec, tasks: dict[str, int]) -> str:
+        """Why no worker takes what is ready; empty when one does, or can."""
+        if not tasks["ready"] or tasks["leased"] or register(state, "paused"):
+            return ""
         pool = register(state, "pool")
         reasons = []
         for row in (self._core.node, *(peer.node for peer in self._presence.alive())):
@@ -253,7 +244,7 @@ class Views:
                 if step_bits(state, spec, number).ready
             ]
             if not all(why):
-                return ""
+                return self.files.waits.for_scene(job, state, spec)
             reasons.append(f"{worker.name}: {why[0]}")
         return "no worker can take it: " + "; ".join(reasons[:5]) if reasons else "no worker is there"
 
@@ -278,7 +269,7 @@ class Views:
                     "app": step.app,
                     "depends_on": [spec.steps[dependency.step].name for dependency in step.depends_on],
                     "task_count": task_count(step),
-                    "missing": self.files.missing(state, spec, number),
+                    "missing": self.files.missing(job, state, spec, number),
                     "tasks": [self._task_row(spec, known, bits, number, task) for task in shown],
                 }
             )
@@ -337,6 +328,16 @@ class Views:
         if spec is None or number >= len(spec.steps) or not spec.steps[number].frames:
             return ""
         return format_frames(task_frames(spec.steps[number], task))
+
+
+def _failure(state: JobState) -> str:
+    """How a task that is not done failed; empty when none did."""
+    for step in state.steps.values():
+        for task in tasks_in(step.troubled & ~step.done):
+            for attempt in reversed(get_record(step, task)):
+                if attempt[3] is not None:
+                    return str(attempt[3][3])
+    return ""
 
 
 def _telling_tasks(bits: StepBits, count: int, room: int) -> list[int]:

@@ -185,7 +185,7 @@ class LogTell(NamedTuple):
 
 
 class KeepAsk(NamedTuple):
-    """I rendered these frames: keep a second copy, which you fetch from me."""
+    """I rendered these frames, or keep them for a worker that is away: keep a copy too, which you fetch from me."""
 
     lease: ActionId
     job: JobId

@@ -55,7 +55,7 @@ def deliver(
                     moved()
             sync_directory(output)
     except FilesLacking as error:
-        return replace(result, error=explain(error)[1], lacking=error.lacking)
+        return replace(result, error=explain(error)[1], lacking=error.lacking, is_missing=error.is_missing)
     except FilesStopped:
         return replace(result, error="this node is ending; the frames are fetched at its next start")
     except Exception as error:  # noqa: BLE001 - also a bug must become a result, or the job would wait for ever

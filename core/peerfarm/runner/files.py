@@ -34,11 +34,15 @@ class FilesLacking(RenderError):
 
     Attributes:
         lacking: The nodes that answered so.
+        is_missing: Everybody who can be reached was asked; False where it was never asked for, or may come yet.
     """
 
-    def __init__(self, message: str, hint: str = "", lacking: tuple[NodeId, ...] = ()) -> None:
+    def __init__(
+        self, message: str, hint: str = "", lacking: tuple[NodeId, ...] = (), *, is_missing: bool = False
+    ) -> None:
         super().__init__(message, hint)
         self.lacking = lacking
+        self.is_missing = is_missing
 
 
 def ref_of(frame: FrameFile) -> BlobRef:

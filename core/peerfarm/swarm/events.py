@@ -127,6 +127,10 @@ class Failed(NamedTuple):
     reason: str
     lacking: tuple[NodeId, ...]
     """Linked peers that told that they do not hold what is missing, sorted."""
+    is_missing: bool = False
+    """Nobody linked holds it."""
+    is_disk_error: bool = False
+    """The store refused what came."""
 
 
 class Progress(NamedTuple):

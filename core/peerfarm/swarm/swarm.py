@@ -198,7 +198,7 @@ class Swarm:
             self._came(blob, 1 << event.block)
         elif event.error or not blob.ref.size_bytes:
             for key in blob.keys:
-                self._fail(key, event.error or "the store refused an empty file", ())
+                self._fail(e.Failed(key, event.error or "the store refused an empty file", (), is_disk_error=True))
 
     def _present(self, event: e.Present, _now_s: float) -> None:
         blob = self._wants.blobs.get(event.id)
@@ -272,8 +272,9 @@ class Swarm:
             if not reason and is_to_seek_again(want, now_s):
                 self._seek([blob.id for blob in want.blobs if blob.is_missing and blob.chapter.is_open])
             if reason:
-                self._fail(want.key, reason, lacking_of(want, self._peers))
+                lacking = lacking_of(want, self._peers)
+                self._fail(e.Failed(want.key, reason, lacking, is_missing=want.starved_s is not None))
 
-    def _fail(self, key: str, reason: str, lacking: tuple[NodeId, ...]) -> None:
-        self._outbox.effects.failed.append(e.Failed(key, reason, lacking))
-        self.cancel(key)
+    def _fail(self, failed: e.Failed) -> None:
+        self._outbox.effects.failed.append(failed)
+        self.cancel(failed.key)

@@ -13,6 +13,7 @@ from peerfarm.model.ids import ActionId, BootId, FarmId, JobId, LogId, NodeId, n
 from peerfarm.model.job import JOB_VERSION, FilesMode, JobSpec, Step
 from peerfarm.model.render import AttemptRendered, FrameFile, PublishOrder, PublishResult, RenderTask
 from peerfarm.model.speccodec import encode_spec
+from peerfarm.model.worker import AppTold
 from peerfarm.node import inputs
 from peerfarm.node.effects import Effects
 from peerfarm.protocol.messages import PROTOCOL_VERSION, About, Actions, Beat, Greeting, VectorAsk, VectorTell
@@ -42,8 +43,12 @@ class Elm:
         self.boot = BootId(boot)
         solo.turn(inputs.LinkUp(self.id))
         solo.hear(self.id, Greeting(PROTOCOL_VERSION, str(solo.node.core.farm_id), boot))
-        solo.hear(self.id, About(self.name, "0", True, 1, JOB_VERSION, (), (), (), 1000, 4, ()))
+        solo.hear(self.id, self.about())
         self.compare()
+
+    def about(self, apps: tuple[AppTold, ...] = ()) -> About:
+        """What it says that it is."""
+        return About(self.name, "0", True, 1, JOB_VERSION, (), (), apps, 1000, 4, ())
 
     def compare(self) -> None:
         """It answers what it holds."""
@@ -82,14 +87,16 @@ class FileSolo(Solo):
         super().found()
         self.turn()
 
-    def submit_files(self, *, root: BlobRef | None = None, job: JobId = MINTED, **fields: Any) -> JobId:
+    def submit_files(
+        self, *, root: BlobRef | None = None, job: JobId = MINTED, size_bytes: int = 0, **fields: Any
+    ) -> JobId:
         """Submit a job of two frames whose files travel; it is packed at once."""
         spec = {"name": "sea", "app": "ocean", "frames": "1-2", "chunk": 1, "output": "/out/sea_####.png"}
         minted = inputs.Minted(job, FARM, "t" * 32)
         spec = {**spec, "files": "peers", **fields}
         request = {"job": {name: value for name, value in spec.items() if value is not None}}
         (order,) = self.turn(inputs.LocalRequest(CLIENT, "submit", "submit", request, minted)).packs
-        (answer,) = self.turn(Packed(order.request, root)).answers
+        (answer,) = self.turn(Packed(order.request, root, files=1, size_bytes=size_bytes)).answers
         assert answer.error is None
         return job
 
@@ -113,9 +120,12 @@ class FileSolo(Solo):
     def publishes(self) -> list[PublishOrder]:
         return [order for effects in self.effects for order in effects.publishes]
 
-    def placed(self, order: PublishOrder, error: str = "", lacking: tuple[NodeId, ...] = ()) -> Effects:
+    def placed(
+        self, order: PublishOrder, error: str = "", lacking: tuple[NodeId, ...] = (), *, is_missing: bool = False
+    ) -> Effects:
         """A publish order ended."""
-        result = PublishResult(order.attempt, order.job, order.step, order.task, error, lacking=lacking)
+        place = (order.attempt, order.job, order.step, order.task)
+        result = PublishResult(*place, error, lacking=lacking, is_missing=is_missing)
         return self.turn(inputs.Published(result))
 
     def recorded(self, kind: type[Any]) -> list[Any]:

@@ -6,10 +6,18 @@ import pytest
 from files_rig import Elm, FileSolo, lease_of
 
 from peerfarm.model.files import FetchProgressed
-from peerfarm.model.ids import JobId, attempt_label
+from peerfarm.model.ids import JobId, NodeId, attempt_label
 from peerfarm.model.render import FailReason
 from peerfarm.protocol.messages import Beat, Goodbye, KeepAsk, KeepMoved, KeepTold
-from peerfarm.state.actions import TaskFailed, TaskLeased, TaskRendered, TaskReturned, TasksCancelled, TasksRetried
+from peerfarm.state.actions import (
+    MemberRemoved,
+    TaskFailed,
+    TaskLeased,
+    TaskRendered,
+    TaskReturned,
+    TasksCancelled,
+    TasksRetried,
+)
 
 JOB = JobId("jobone222222")
 
@@ -249,6 +257,82 @@ def test_nobody_has_frames_kept_in_another_workers_name(solo: FileSolo) -> None:
     solo.hear(ash.id, ask)
     assert [told.is_kept for told in ash.told(KeepTold)] == [False]
     assert solo.fetches() == []
+
+
+def kept_here(solo: FileSolo) -> tuple[Elm, Elm, KeepAsk]:
+    """Two peers; the first submitted and rendered a task, and this node keeps its frames."""
+    elm, ask = leased_elsewhere(solo)
+    ash = Elm(solo, "ash")
+    solo.hear(elm.id, ask)
+    solo.fetched(solo.fetches()[0].key)
+    elm.say(TaskRendered(JOB, 0, 0, ask.lease, ask.frames, 10))
+    return elm, ash, ask
+
+
+def test_a_keeper_sees_to_another_copy_when_the_worker_is_away_for_long(solo: FileSolo) -> None:
+    elm, ash, ask = kept_here(solo)
+    elm.leave()
+    solo.beats(ash, 550)
+    assert ash.told(KeepAsk) == []
+    assert solo.ask("job", job=JOB)["file_transfer"]["single"] is None
+    solo.beats(ash, 100)
+    assert ash.told(KeepAsk) == [ask]
+    assert solo.ask("job", job=JOB)["file_transfer"]["single"] == {"name": "oak", "frames": 1}
+    solo.hear(ash.id, KeepTold(ask.lease, True, ""))
+    solo.beats(ash, 60)
+    assert ash.told(KeepAsk) == [ask]
+    assert solo.ask("job", job=JOB)["file_transfer"]["single"] is None
+
+
+def test_a_keeper_sees_to_another_copy_when_the_worker_left_for_ever(solo: FileSolo) -> None:
+    elm, ash, ask = kept_here(solo)
+    ash.say(MemberRemoved(NodeId(elm.id)))
+    solo.beats(ash, 31)
+    assert ash.told(KeepAsk) == [ask]
+
+
+def test_a_keeper_leaves_it_to_the_worker_when_that_one_is_back(solo: FileSolo) -> None:
+    elm, ash, ask = kept_here(solo)
+    elm.leave()
+    solo.beats(ash, 650)
+    elm.come("newboot2")
+    solo.hear(ash.id, KeepTold(ask.lease, False, "the disk is full"))
+    solo.beats(ash, 65)
+    assert ash.told(KeepAsk) == [ask]
+    assert elm.told(KeepAsk) == []
+
+
+def test_a_keeper_that_restarts_when_the_worker_is_gone_sees_to_another_copy_too(solo: FileSolo) -> None:
+    elm, ash, ask = kept_here(solo)
+    ash.say(MemberRemoved(NodeId(elm.id)))
+    again = solo.restarted(pins=(f"keep/{JOB}/{attempt_label(ask.lease)}",))
+    ash = Elm(again, "ash")
+    again.beats(ash, 61)
+    assert ash.told(KeepAsk) == [ask]
+
+
+def test_a_keeper_that_is_away_for_long_is_replaced(solo: FileSolo) -> None:
+    elm, ash = Elm(solo), Elm(solo, "ash")
+    solo.submit_files(frames="1-2")
+    solo.rendered(solo.starts[0])
+    keeper, other = (elm, ash) if elm.told(KeepAsk) else (ash, elm)
+    solo.hear(keeper.id, KeepTold(lease_of(solo.starts[0]), True, ""))
+    solo.placed(solo.publishes()[0], "the output folder is gone")
+    keeper.leave()
+    solo.beats(other, 550)
+    assert other.told(KeepAsk) == []
+    solo.beats(other, 100)
+    assert [ask.lease for ask in other.told(KeepAsk)] == [lease_of(solo.starts[0])]
+
+
+def test_a_copy_of_recorded_frames_is_kept_for_whoever_holds_them_and_of_no_others(solo: FileSolo) -> None:
+    elm, ask = leased_elsewhere(solo)
+    ash = Elm(solo, "ash")
+    elm.say(TaskRendered(JOB, 0, 0, ask.lease, ask.frames, 10))
+    solo.hear(ash.id, ask._replace(frames=(("sea_0001.png", 10, b"x" * 32),)))
+    assert solo.fetches() == []
+    solo.hear(ash.id, ask)
+    assert [order.holders for order in solo.fetches()] == [(ash.id,)]
 
 
 def test_a_result_whose_pin_was_lost_with_the_stores_book_is_pinned_again(solo: FileSolo) -> None:

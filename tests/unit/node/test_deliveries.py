@@ -7,6 +7,7 @@ from files_rig import CLIENT, MINTED, ROOT, Elm, FileSolo
 from node_rig import mentions
 
 from peerfarm.errors import RequestRefused
+from peerfarm.model.files import FetchProgressed
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.node import inputs
 from peerfarm.protocol.messages import KeepAsk, KeepTold
@@ -56,7 +57,10 @@ def test_nobody_else_puts_them_in_place_not_even_when_the_submitter_is_away(solo
     assert solo.publishes() == []
     told = solo.ask("job", job=JOB)
     assert told["error"] == "frames wait for elm to be back; `peerfarm fetch JOB DIR` brings them elsewhere"
-    assert told["steps"][0]["missing"] == {"count": 4, "names": [f"sea_000{frame}.png" for frame in (1, 2, 3, 4)]}
+    missing = told["steps"][0]["missing"]
+    assert (missing["count"], missing["names"]) == (4, [f"sea_000{frame}.png" for frame in (1, 2, 3, 4)])
+    assert missing["directory"] == "/out"
+    assert missing["rendered"] == {"count": 1, "names": ["sea_0001.png"], "waits_for": ["elm"]}
 
 
 def test_what_was_rendered_again_may_take_the_place_of_its_former_frames(solo: FileSolo) -> None:
@@ -110,6 +114,33 @@ def test_members_that_left_for_ever_are_not_waited_for(solo: FileSolo) -> None:
     assert len(solo.recorded(TasksRetried)) == 1
 
 
+def test_a_lone_node_says_that_it_lost_frames_and_renders_them_again(solo: FileSolo) -> None:
+    job = solo.submit_files(frames="1-2")
+    solo.rendered(solo.starts[0])
+    order = solo.publishes()[-1]
+    solo.placed(order, "the output folder is gone")
+    solo.wait(6)
+    assert solo.recorded(TasksRetried) == []
+    solo.placed(solo.publishes()[-1], "no machine that can be reached holds 1 of its 1 files", is_missing=True)
+    assert [body.ranges for body in solo.recorded(TasksRetried)] == [((0, 0),)]
+    assert any("are lost and are rendered again" in alarm for alarm in solo.ask("status")["alarms"])
+    solo.rendered(solo.starts[1])
+    assert solo.starts[2].frames == (1,)
+    assert solo.ask("job", job=job)["error"] == ""
+
+
+def test_a_node_whose_peers_are_away_waits_for_them_before_it_renders_again(solo: FileSolo) -> None:
+    elm = Elm(solo)
+    solo.submit_files(frames="1-2")
+    elm.leave()
+    solo.rendered(solo.starts[0])
+    solo.placed(solo.publishes()[-1], "no machine that can be reached holds 1 of its 1 files", is_missing=True)
+    assert solo.recorded(TasksRetried) == []
+    elm.come("newboot2")
+    solo.placed(solo.publishes()[-1], "nobody holds it", (elm.id,), is_missing=True)
+    assert len(solo.recorded(TasksRetried)) == 1
+
+
 # `fetch`
 
 
@@ -124,19 +155,46 @@ def fetched_job(solo: FileSolo, count: int = 3) -> Elm:
 def test_any_node_fetches_the_frames_that_are_done_into_any_folder(solo: FileSolo) -> None:
     fetched_job(solo)
     told = solo.ask("fetch", job=JOB, directory="/mine", overwrite=True)
-    assert told == {"job": JOB, "tasks": 3, "not_done": 1, "directories": ["/mine"]}
+    assert told == {"job": JOB, "tasks": 3, "not_done": 1, "size_bytes": 30, "directories": ["/mine"]}
     orders = solo.publishes()
     assert {(order.output_dir, order.is_overwriting, order.is_asked_here) for order in orders} == {
         ("/mine", True, True)
     }
+    solo.now_s += 0.5
     solo.placed(orders[0])
     assert events(solo, "fetch/progress")[-1]["done"] == 1
     solo.placed(orders[1])
     solo.placed(orders[2], "elm is away")
     (ended,) = events(solo, "fetch/ended")
     assert (ended["done"], ended["total"], ended["missing_count"]) == (2, 3, 1)
-    assert ended["missing"] == [{"step": 0, "task": 2, "frames": "3", "why": "elm is away"}]
+    row = {"step": 0, "step_name": "r", "task": 2, "frames": "3", "why": "elm is away", "waits_for": ""}
+    assert ended["missing"] == [row]
+    assert ended["waits_for"] == []
     assert solo.recorded(TasksPublished) == []
+
+
+def test_a_fetch_tells_its_bytes_rate_and_time_left_also_while_a_task_is_under_way(solo: FileSolo) -> None:
+    fetched_job(solo, 4)
+    solo.ask("fetch", job=JOB, directory="/mine")
+    first, second = solo.publishes()[:2]
+    solo.now_s += 1.0
+    solo.placed(first)
+    solo.now_s += 1.0
+    solo.turn(FetchProgressed(f"result/{JOB}/{second.attempt}", 5, 10, 1.0))
+    solo.turn(FetchProgressed(f"result/{JOB}/{second.attempt}", 6, 10, 1.0))
+    told = [[event[name] for name in ("done", "done_bytes", "total_bytes")] for event in events(solo, "fetch/progress")]
+    assert told == [[0, 0, 40], [1, 10, 40], [1, 15, 40]]
+    assert [event["rate_bytes_s"] for event in events(solo, "fetch/progress")] == [0, 10, 8]
+    assert events(solo, "fetch/progress")[-1]["left_s"] == 4  # 25 bytes at 7.5 a second
+
+
+def test_a_fetch_names_whoever_holds_what_is_missing_and_is_not_here(solo: FileSolo) -> None:
+    elm = fetched_job(solo, 1)
+    elm.leave()
+    solo.ask("fetch", job=JOB, directory="/mine")
+    solo.placed(solo.publishes()[0], "no machine that can be reached holds 1 of its 1 files")
+    (ended,) = events(solo, "fetch/ended")
+    assert ended["waits_for"] == [ended["missing"][0]["waits_for"]] == ["elm"]
 
 
 def test_a_large_fetch_keeps_few_orders_under_way(solo: FileSolo) -> None:

@@ -268,7 +268,7 @@ def test_a_full_disk_fails_the_want_and_says_why() -> None:
     rig.has(ADA, film)
     rig.piece(ADA, film)
     effects = rig.tell(Wrote(film.id, 0, ok=False, error="the disk is full"))
-    assert effects.failed == [Failed("scene", "the disk is full", ())]
+    assert effects.failed == [Failed("scene", "the disk is full", (), is_disk_error=True)]
     assert rig.swarm.outstanding_bytes == 0
 
 
