@@ -202,7 +202,12 @@ class Packing:
             collected = self._runner.collect(step, system, name, run.is_cancelled.is_set)
             if collected is not None:
                 found[key] = collected
-        return [(one, may_miss) for (_, _, may_miss), one in found.items()]
+        listed = [(one, may_miss) for (_, _, may_miss), one in found.items()]
+        if run.order.files:
+            run.does("looking at the files that the application named")
+            named = self._runner.named(run.order.files, system, run.is_cancelled.is_set)
+            listed.append((named, run.order.may_miss_files))
+        return listed
 
     def _progressed(self, run: _Run, done: int, total: int, files: int, all_files: int) -> None:
         now_s = time.monotonic()

@@ -76,6 +76,8 @@ class PackOrder:
     is_overwriting: bool = False
     may_miss_files: bool = False
     """`--allow-missing`."""
+    files: tuple[str, ...] = ()
+    """Further files that the submitting application named; absolute paths on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

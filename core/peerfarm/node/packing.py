@@ -15,8 +15,9 @@ from peerfarm.model.render import frame_name
 from peerfarm.node.core import Core
 from peerfarm.node.desk import Desk, Waiting
 from peerfarm.node.inputs import LocalRequest
-from peerfarm.node.params import optional
+from peerfarm.node.params import need, optional
 from peerfarm.node.pins import Pins
+from peerfarm.node.submissions import NO_CLIENT, Submissions, named_files, progress_of
 
 SILENCE_S = 120.0
 """Packing may take as long as it takes, but must get on within this."""
@@ -36,6 +37,7 @@ class Packing:
     desk: Desk
     pins: Pins
     record: Record
+    submissions: Submissions = field(default_factory=Submissions)
     _jobs: dict[str, JobId] = field(default_factory=dict)
     """Request -> the job that it will be."""
     _given_up: dict[str, JobId] = field(default_factory=dict)
@@ -46,8 +48,15 @@ class Packing:
         self.pins.is_packed = lambda job: job in self._jobs.values()
 
     def begin(self, request: LocalRequest, spec: JobSpec) -> None:
-        """Have the job's files packed; the request is answered when they are and the job is recorded."""
+        """Have the job's files packed; the request is answered when they are and the job is recorded.
+
+        With `background` it is answered at once, with where the submission can be asked for.
+        """
         job = request.minted.job
+        files = tuple(named_files(request))
+        if optional(request, "background", bool, False):
+            self.desk.reply(request, self.submissions.begin(job))
+            request = replace(request, client=NO_CLIENT)
         token = self.desk.wait(request, _KIND, SILENCE_S, spec)
         self._jobs[token] = job
         self.pins.note_scene(job)
@@ -58,7 +67,7 @@ class Packing:
             if step.output_dir
         )
         may_miss_files = optional(request, "allow_missing", bool, False)
-        self.core.effects.packs.append(PackOrder(token, job, steps, outputs, spec.overwrite, may_miss_files))
+        self.core.effects.packs.append(PackOrder(token, job, steps, outputs, spec.overwrite, may_miss_files, files))
 
     def job_of(self, request: str) -> JobId | None:
         """The job that it will be; None when nobody waits for it any more."""
@@ -70,19 +79,11 @@ class Packing:
         if waiting is None:
             return
         self.desk.extend(event.request, SILENCE_S)
-        left = event.total_bytes - event.done_bytes
-        self.core.tell_client(
-            waiting.request.client,
-            "submit/progress",
-            request=waiting.request.id,
-            text=event.text,
-            done_bytes=event.done_bytes,
-            total_bytes=event.total_bytes,
-            done_files=event.done_files,
-            total_files=event.total_files,
-            rate_bytes_s=round(event.rate_bytes_s),
-            left_s=round(left / event.rate_bytes_s) if event.rate_bytes_s > 0 else None,
-        )
+        told = progress_of(event)
+        if waiting.request.client == NO_CLIENT:
+            self.submissions.moved(waiting.request.minted.job, told)
+        else:
+            self.core.tell_client(waiting.request.client, "submit/progress", request=waiting.request.id, **told)
 
     def on_packed(self, event: Packed) -> None:
         """Packing ended: record the job, or say why there will be none."""
@@ -96,12 +97,24 @@ class Packing:
         error: PeerfarmError | None = InvalidJob(event.error, event.hint) if event.error else None
         if error is None:
             try:
-                self.desk.reply(waiting.request, self._recorded(waiting, event))
+                self._reply(waiting.request, self._recorded(waiting, event))
             except PeerfarmError as refused:
                 error = refused
         if error is not None:
             self._forget(job)
-            self.desk.refuse(waiting.request, error)
+            self._refuse(waiting.request, error)
+
+    def _reply(self, request: LocalRequest, answer: dict[str, Any]) -> None:
+        if request.client == NO_CLIENT:
+            self.submissions.done(request.minted.job, answer)
+        else:
+            self.desk.reply(request, answer)
+
+    def _refuse(self, request: LocalRequest, error: PeerfarmError) -> None:
+        if request.client == NO_CLIENT:
+            self.submissions.failed(request.minted.job, error)
+        else:
+            self.desk.refuse(request, error)
 
     def _forget(self, job: JobId) -> None:
         """There will be no such job: neither its files need be kept nor the output folders that were named for it."""
@@ -125,12 +138,30 @@ class Packing:
                 self.desk.refuse(waiting.request, RequestRefused("the submission was cancelled"))
         return {"cancelled": len(tokens)}
 
+    def tell(self, request: LocalRequest) -> dict[str, Any]:
+        """`submission`: how far one is that was begun in the background."""
+        return self.submissions.row(need(request, "submission", str))
+
+    def cancel_one(self, request: LocalRequest) -> dict[str, Any]:
+        """`cancel_submission`: give one up that was begun in the background."""
+        name = need(request, "submission", str)
+        self.submissions.row(name)
+        for token in [token for token, job in self._jobs.items() if job == name]:
+            self._give_up(token)
+            waiting = self.desk.take(token, _KIND)
+            if waiting is not None:
+                self._refuse(waiting.request, RequestRefused("the submission was cancelled"))
+        return self.submissions.row(name)
+
     def client_gone(self, client: int) -> None:
         """Nobody waits for its submissions."""
         for token in self.desk.of_client(client, _KIND):
             self._give_up(token)
 
     def _late(self, token: str) -> None:
+        waiting = self.desk.look(token, _KIND)
+        if waiting is not None and waiting.request.client == NO_CLIENT:
+            self._refuse(waiting.request, RequestRefused("packing said nothing for too long", "Send it again."))
         if token in self._jobs:
             self._give_up(token)
 

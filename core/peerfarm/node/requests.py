@@ -50,6 +50,8 @@ class Requests:
             "nodes": lambda _: {"nodes": views.nodes()},
             "submit": self.submitting.submit,
             "cancel_submit": self.submitting.packing.cancel,
+            "submission": self.submitting.packing.tell,
+            "cancel_submission": self.submitting.packing.cancel_one,
             "fetch": self.fetching.fetch,
             "cancel_fetch": self.fetching.cancel,
             "inspect": self.submitting.inspect,

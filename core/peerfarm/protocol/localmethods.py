@@ -12,13 +12,23 @@ _TEXT = (str,)
 _WHOLE = (int,)
 _FLAG = (bool,)
 _OBJECT = (dict,)
+_LIST = (list,)
 _NAME_OR_INDEX = (str, int)
 
 METHODS: dict[str, dict[str, tuple[type, ...]]] = {
     "hello": {"token": _TEXT, "client": _TEXT, "version": _TEXT, "protocol": _WHOLE},
     "status": {},
     "nodes": {},
-    "submit": {"job?": _OBJECT, "text?": _TEXT, "source?": _TEXT, "allow_missing?": _FLAG},
+    "submit": {
+        "job?": _OBJECT,
+        "text?": _TEXT,
+        "source?": _TEXT,
+        "allow_missing?": _FLAG,
+        "files?": _LIST,
+        "background?": _FLAG,
+    },
+    "submission": {"submission": _TEXT},
+    "cancel_submission": {"submission": _TEXT},
     "cancel_submit": {},
     "fetch": {"job": _TEXT, "directory?": _TEXT, "overwrite?": _FLAG},
     "cancel_fetch": {"job": _TEXT},
@@ -50,7 +60,7 @@ METHODS: dict[str, dict[str, tuple[type, ...]]] = {
 }
 """Method -> parameter -> its JSON types; a trailing `?` marks a parameter that may be left out."""
 
-_WORDS = {str: "a string", int: "an integer", bool: "true or false", dict: "an object"}
+_WORDS = {str: "a string", int: "an integer", bool: "true or false", dict: "an object", list: "a list"}
 
 
 def check_request(request: Request) -> None:

@@ -48,7 +48,7 @@ def collect(
     asked = collecting(app)
     if asked is None:
         paths = tuple(dict.fromkeys(path for path in app.paths(params) if path))
-        return _named(paths, system, is_cancelled) if paths else None
+        return named_files(paths, system, is_cancelled) if paths else None
     capability = _fitting(app.name, str(params["scene"]), found)
     work = place.work_directory(name)
     make_empty(work)
@@ -106,8 +106,12 @@ def _fitting(app: str, scene: str, found: tuple[Capability, ...]) -> Capability:
     return next((one for one in installed if (one.version + ".").startswith(version + ".")), installed[0])
 
 
-def _named(paths: tuple[str, ...], system: str, is_cancelled: Callable[[], bool]) -> Collected:
-    """The files that a step names itself, and all that lies in directories that it names."""
+def named_files(paths: tuple[str, ...], system: str, is_cancelled: Callable[[], bool]) -> Collected:
+    """The files of this list, and all that lies in directories that it names; absolute paths, at least one.
+
+    Raises:
+        RequestRefused: It was cancelled, or a directory holds too many files.
+    """
     files: list[NamedFile] = []
     missing: list[MissingFile] = []
     warnings: list[str] = []

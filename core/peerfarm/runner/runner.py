@@ -30,7 +30,7 @@ from peerfarm.node.inputs import PathsChecked
 from peerfarm.runner import discovery, leftovers
 from peerfarm.runner.attempt import Attempt
 from peerfarm.runner.attemptlog import LogPart, read_part
-from peerfarm.runner.collecting import collect
+from peerfarm.runner.collecting import collect, named_files
 from peerfarm.runner.deliver import deliver
 from peerfarm.runner.environment import cleaned, dropped
 from peerfarm.runner.errands import Errands
@@ -158,6 +158,10 @@ class ProcessRunner:
     def collect(self, step: StepFiles, system: str, name: str, is_cancelled: Callable[[], bool]) -> Collected | None:
         """Which files a step needs; waits for the application, so never call it from the loop. See `collecting`."""
         return collect(self._apps[step.app], step.params, system, self._capabilities, self._place, name, is_cancelled)
+
+    def named(self, paths: tuple[str, ...], system: str, is_cancelled: Callable[[], bool]) -> Collected:
+        """The files of a list that an application gave; see `collecting.named_files`."""
+        return named_files(paths, system, is_cancelled)
 
     def check_paths(self, request: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
         """Look at the paths of a submission; posts PathsChecked."""

@@ -167,7 +167,7 @@ def test_a_line_that_is_no_answer_is_refused(line: bytes) -> None:
 
 
 def test_every_method_takes_its_own_parameters() -> None:
-    samples = {str: "x", int: 1, bool: True, dict: {}}
+    samples = {str: "x", int: 1, bool: True, dict: {}, list: []}
     for method, known in METHODS.items():
         params = {name.rstrip("?"): samples[kinds[-1]] for name, kinds in known.items()}
         if method == "submit":
