@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import walls
 from farm_rig import RealFarm, RealNode, peerfarm
 
 from peerfarm.apps.images import check_image
+
+SUMS = Path(__file__).with_name("sums.py")
 
 
 class ApartFarm(RealFarm):
@@ -30,6 +35,14 @@ class ApartFarm(RealFarm):
         """One more node, without roots; before the farm starts."""
         return super().add(name, **{"roots": [], **settings})
 
+    def sums_allowed(self) -> dict[str, Any]:
+        """The setting `command` of a node that may run `sums.py`."""
+        program = self.scenes / "sums"
+        if not program.exists():
+            program.write_text(f"#!{sys.executable}\n{SUMS.read_text('utf-8')}", "utf-8")
+            program.chmod(0o755)
+        return {"allow": {"sums": str(program)}}
+
     def start(self, *arguments: Any) -> None:
         """As `RealFarm.start`, each node behind its walls."""
         for node in self.nodes if walls.are_possible() else ():
@@ -37,6 +50,30 @@ class ApartFarm(RealFarm):
             assert isinstance(node, RealNode)
             node.prefix = walls.behind([*homes, *([] if node is self.nodes[0] else [self.laptop, self.output])])
         super().start(*arguments)
+
+
+def sums_job(folder: Path, *, output: Path | None = None, workers: Sequence[str] = ()) -> dict[str, Any]:
+    """A job for `sums.py`, of one task: the folder travels, and with `output` what it holds comes there as a frame."""
+    args, more = [str(folder)], {}
+    if output is not None:
+        args += ["{output}", "{frames}"]
+        more = {"frames": "1", "output": {"dir": str(output), "pattern": "f_####.bin"}}
+    params = {"command": "sums", "args": args, "outputs": output is not None}
+    step = {"name": "sums", "app": "command", "params": params, **more}
+    return {"name": "sums", "files": "peers", "workers": [*workers], "steps": [step]}
+
+
+def sums_of(folder: Path) -> dict[str, str]:
+    """Path -> SHA-256 of every file of a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def printed_sums(farm: RealFarm, node: RealNode, job: str) -> dict[str, str]:
+    """The same as a worker's `sums.py` saw it, once the job is over."""
+    farm.wait_for(f"the end of job {job}", lambda: farm.job(job, node)["status"] in {"done", "failed"})
+    lines = [line.partition(" ") for line in peerfarm(node, "log", job, "0").stdout.splitlines()]
+    return {name: digest for digest, _, name in lines if len(digest) == 64}
 
 
 def delivered(folder: Path) -> dict[str, tuple[int, int]]:

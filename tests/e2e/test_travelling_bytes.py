@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from apart_rig import ApartFarm
-from farm_rig import RealNode, peerfarm
+from apart_rig import ApartFarm, printed_sums, sums_job, sums_of
+from farm_rig import RealNode
 
 from peerfarm.model.blob import block_bytes
 
@@ -21,47 +19,24 @@ BIG_BYTES = 64 * MEBIBYTE
 TEXTURES, TEXTURE_BYTES = 6, MEBIBYTE
 TALK_BYTES = 64 << 10
 """Enough for the list of files, and for who says what it has and wants."""
-SUMS = f"""#!{sys.executable}
-import hashlib, pathlib, sys
-for path in pathlib.Path(sys.argv[1]).iterdir():
-    print(hashlib.sha256(path.read_bytes()).hexdigest(), path.name)
-"""
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[ApartFarm, RealNode, RealNode]]:
     """A farm of two: ada's machine, which sends 24 MB a second, and ben's, which alone can look at files for a job."""
     farm = ApartFarm(tmp_path)
-    program = tmp_path / "sums"
-    program.write_text(SUMS, "utf-8")
-    program.chmod(0o755)
     try:
         ada = farm.add("ada", upload_mb_s=24, upload_busy_mb_s=0)
-        ben = farm.add("ben", command={"allow": {"sums": str(program)}})
+        ben = farm.add("ben", command=farm.sums_allowed())
         farm.start()
         yield farm, ada, ben
     finally:
         farm.close()
 
 
-def submit_sums(farm: ApartFarm, node: RealNode, folder: Path) -> str:
-    """Submit a job that prints the SHA-256 of every file of a folder that travels; its id."""
-    params = {"command": "sums", "args": [str(folder)], "outputs": False}
-    step = {"name": "sums", "app": "command", "params": params}
-    answer = node.call("submit", job={"name": "sums", "files": "peers", "steps": [step]})
-    return str(answer["job"])
-
-
-def sums_of(folder: Path) -> set[tuple[str, str]]:
-    """(SHA-256, name) of every file of a folder."""
-    return {(hashlib.sha256(path.read_bytes()).hexdigest(), path.name) for path in folder.iterdir()}
-
-
-def printed_sums(farm: ApartFarm, node: RealNode, job: str) -> set[tuple[str, str]]:
-    """The same as the worker's program saw it, once the job is done."""
-    farm.wait_for(f"the end of job {job}", lambda: farm.job(job, node)["status"] in {"done", "failed"})
-    lines = [line.split() for line in peerfarm(node, "log", job, "0").stdout.splitlines()]
-    return {(words[0], words[1]) for words in lines if words and len(words[0]) == 64}
+def submit_sums(node: RealNode, folder: Path) -> str:
+    """Submit a job that prints the sums of a folder that travels; its id."""
+    return str(node.call("submit", job=sums_job(folder))["job"])
 
 
 def sent_bytes(node: RealNode) -> int:
@@ -77,7 +52,7 @@ def test_a_large_file_whose_receiver_is_killed_goes_on_from_what_had_come(
     cache.mkdir()
     content = os.urandom(BIG_BYTES)
     (cache / "smoke.vdb").write_bytes(content)
-    job = submit_sums(farm, ada, cache)
+    job = submit_sums(ada, cache)
 
     def has_come(share: float) -> bool:
         here = farm.job(job, ben)["file_transfer"]["here"]
@@ -104,14 +79,14 @@ def test_a_second_submission_sends_the_one_texture_that_changed(pair: tuple[Apar
     textures.mkdir()
     for number in range(TEXTURES):
         (textures / f"wood_{number}.exr").write_bytes(os.urandom(TEXTURE_BYTES))
-    assert printed_sums(farm, ben, submit_sums(farm, ada, textures)) == sums_of(textures)
+    assert printed_sums(farm, ben, submit_sums(ada, textures)) == sums_of(textures)
     first = sent_bytes(ada)
     assert TEXTURES * TEXTURE_BYTES <= first <= TEXTURES * TEXTURE_BYTES + TALK_BYTES
 
     (textures / "wood_3.exr").write_bytes(os.urandom(TEXTURE_BYTES))
-    assert printed_sums(farm, ben, submit_sums(farm, ada, textures)) == sums_of(textures)
+    assert printed_sums(farm, ben, submit_sums(ada, textures)) == sums_of(textures)
     second = sent_bytes(ada)
     assert TEXTURE_BYTES <= second - first <= TEXTURE_BYTES + TALK_BYTES
 
-    assert printed_sums(farm, ben, submit_sums(farm, ada, textures)) == sums_of(textures)
+    assert printed_sums(farm, ben, submit_sums(ada, textures)) == sums_of(textures)
     assert sent_bytes(ada) - second <= TALK_BYTES
