@@ -62,6 +62,12 @@ class FileWork:
         """The keys that keep blobs from eviction."""
         return self._store.pin_keys()
 
+    @property
+    def traffic(self) -> dict[str, int]:
+        """Bytes of files, and of what is said about them, since the start and before encryption; for `status`."""
+        counted = self._transfers.traffic
+        return {"file_bytes_in": counted.bytes_in, "file_bytes_out": counted.bytes_out}
+
     def settle_doubt(self) -> None:
         """All pins that the node still wants are known: what was kept because pins may have been lost is let go."""
         self._transfers.release([DOUBT_PIN])

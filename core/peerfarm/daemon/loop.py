@@ -93,7 +93,7 @@ class Loop:
         self._inbox = inbox
         self._save_root = save_root
         self._lifeline = lifeline
-        node.requests.traffic = lambda: asdict(mesh.traffic)
+        node.requests.traffic = lambda: {**asdict(mesh.traffic), **files.traffic}
         self._ledger = Ledger(store, self._release)
         self._seeds = seeds
         self._dialling = Dialling(mesh, seeds)

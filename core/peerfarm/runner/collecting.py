@@ -134,15 +134,36 @@ def _below(directory: str, warnings: list[str], is_cancelled: Callable[[], bool]
     """All files of a directory. Links are followed as far as they stay in it, links to directories not at all."""
     real = os.path.realpath(directory)
     files = []
-    for folder, _, names in os.walk(directory):
+    for folder, folders, names in os.walk(directory, onerror=_refuse_folder):
         if is_cancelled():
             raise RequestRefused("looking for the step's files was cancelled")
-        for name in sorted(names):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in sorted([*names, *links]):
             path = Path(folder, name)
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(real):
-                warnings.append(f"{path} is a link that leads out of {directory}, and is left out")
-            elif path.is_file():
+            fault = _fault(path, real)
+            if fault:
+                warnings.append(f"{path} {fault}, and is left out")
+            else:
                 files.append(NamedFile(str(path), _WHY, root=directory))
         if len(files) > MAX_FILES:
             raise RequestRefused(f"{directory} holds more than {MAX_FILES} files", _HINT)
     return files
+
+
+def _fault(path: Path, real: str) -> str:
+    """Why something in the directory `real` cannot be brought along with it; empty when it can."""
+    if path.is_symlink():
+        if not Path(os.path.realpath(path)).is_relative_to(real):
+            return "is a link that leads out of the directory"
+        if path.is_dir():
+            return "is a link to a directory"
+        if not path.exists():
+            return "is a link that leads nowhere"
+    return "" if path.is_file() else "is no plain file"
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise RequestRefused(
+        f"the directory {error.filename} cannot be looked into: {error.strerror or error}",
+        "Correct its permissions, or take it out of what the step names.",
+    )
