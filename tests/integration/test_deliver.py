@@ -15,6 +15,7 @@ from peerfarm.model.files import FetchProgressed
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.job import FilesMode
 from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
+from peerfarm.runner import naming
 from peerfarm.runner.deliver import deliver
 from peerfarm.runner.files import ref_of
 
@@ -89,16 +90,49 @@ def test_it_is_replaced_when_the_artist_said_so(place: Place, output: Path) -> N
     assert (output / frame.name).read_bytes() == b"new"
 
 
-def test_a_file_that_comes_to_be_meanwhile_is_not_overwritten_either(place: Place, output: Path) -> None:
-    frame = place.put(os.urandom(300_000))
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, "this file system has no such thing")
+
+
+@pytest.fixture(params=["links", "renames that replace nothing", "neither"])
+def disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the file system of the output folder can do."""
+    if request.param != "links":
+        monkeypatch.setattr(os, "link", refuse)
+    if request.param == "neither":
+        monkeypatch.setattr(naming, "_rename", refuse)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("disk")
+def test_a_file_that_comes_to_be_after_the_frame_was_written_is_not_overwritten(place: Place, output: Path) -> None:
+    frames = place.put(os.urandom(300_000)), place.put(b"the next", "f_0002.exr")
+    drafts: list[int] = []
 
     def paint() -> bool:
-        (output / frame.name).write_bytes(b"painted just now")
+        for draft in output.glob(".*.0.tmp"):
+            drafts.append(draft.stat().st_size)
+            (output / frames[0].name).write_bytes(b"painted just now")
         return False
 
-    assert "came to be" in carry_out(place, order(output, frame), paint).error
-    assert (output / frame.name).read_bytes() == b"painted just now"
-    assert names(output) == [frame.name]
+    result = carry_out(place, order(output, *frames), paint)
+    assert max(drafts) == 300_000, "the last time it was painted, the frame was ready to get its name"
+    assert f"{output / frames[0].name} came to be" in result.error
+    assert "--overwrite" in result.error
+    assert (output / frames[0].name).read_bytes() == b"painted just now"
+    assert (output / frames[1].name).read_bytes() == b"the next"
+    assert names(output) == [frame.name for frame in frames]
+
+
+@pytest.mark.usefixtures("disk")
+@pytest.mark.parametrize("is_overwriting", [False, True])
+def test_frames_appear_on_any_file_system(place: Place, output: Path, is_overwriting: bool) -> None:
+    frame, again = place.put(os.urandom(300_000)), place.put(b"again", "f_0002.exr")
+    wanted = replace(order(output, frame, again), is_overwriting=is_overwriting)
+    assert carry_out(place, wanted).error == ""
+    assert carry_out(place, wanted).error == ""
+    assert names(output) == [frame.name, again.name]
+    assert (output / again.name).read_bytes() == b"again"
 
 
 def test_a_former_result_that_is_touched_meanwhile_is_left_alone(place: Place, output: Path) -> None:

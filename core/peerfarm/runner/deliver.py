@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
 from peerfarm.runner.failures import explain
 from peerfarm.runner.files import Errand, Files, FilesLacking, FilesStopped
 from peerfarm.runner.frames import sync_directory
+from peerfarm.runner.naming import name_new
 from peerfarm.runner.paths import is_label, name_fault
 
 _SHOWN = 3
@@ -152,17 +152,11 @@ def _replace(draft: Path, final: Path, former: os.stat_result | None) -> None:
 
 
 def _name_new(draft: Path, final: Path) -> None:
-    """Give a draft its name unless something has it, in one step where the disk can."""
+    """Give a draft its name unless something has it since the frames were asked for."""
     try:
-        os.link(draft, final)
+        name_new(draft, final)
     except FileExistsError:
         raise _InTheWay(f"{final} came to be while the frame was fetched") from None
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.ENOENT}:
-            raise
-        if _former(final) is not None:
-            raise _InTheWay(f"{final} came to be while the frame was fetched") from None
-        draft.replace(final)
 
 
 def _is_same_file(one: os.stat_result, other: os.stat_result | None) -> bool:
