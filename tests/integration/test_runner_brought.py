@@ -194,7 +194,29 @@ def test_a_store_that_refuses_is_told_as_this_nodes_own_fault(studio: Studio) ->
     studio.worker.store.close()  # its pins can be written no more
     ending = studio.rig.run(WRITE_FRAMES, (1,), **studio.brought(None))
     assert isinstance(ending, AttemptFailed)
-    assert ending.reason is FailReason.INTERNAL
+    assert ending.reason is FailReason.STORE_REFUSED
+
+
+def test_a_disk_that_is_too_full_for_rendered_frames_is_no_fault_of_the_task(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("peerfarm.store.blobs.stock.free_bytes", lambda _directory: 1000)
+    ending = studio.rig.run(WRITE_FRAMES, (1,), **studio.brought(None))
+    assert isinstance(ending, AttemptFailed)
+    assert ending.reason is FailReason.STORE_REFUSED
+    assert "no room for" in ending.message
+    assert "Make room" in ending.message
+
+
+def test_frames_are_kept_when_the_scene_has_left_no_room_in_the_store(studio: Studio) -> None:
+    quota_bytes = 10 * len(png())
+    (small,) = studio.farm.add(1, quota_bytes=quota_bytes)
+    studio.rig.runner._place.files = small.files
+    scene_bytes = quota_bytes - quota_bytes // 20
+    small.store.put_bytes(os.urandom(scene_bytes), "scene/other")
+    ending = studio.rig.run(WRITE_FRAMES, (1,), **studio.brought(None))
+    assert isinstance(ending, AttemptRendered), ending
+    assert small.store.usage().pinned_bytes == scene_bytes + len(png()) > quota_bytes
 
 
 def test_a_node_without_a_store_says_so(studio: Studio) -> None:

@@ -47,15 +47,6 @@ def local_time(wall_ms: int) -> str:
         return "?"  # another machine's clock may say anything
 
 
-def size(size_bytes: float) -> str:
-    """Bytes as people say them: `640 B`, `1.2 MB`, `34 GB`; thousands, as disks are sold."""
-    units = ["TB", "GB", "MB", "kB", "B"]
-    unit = units.pop()
-    while size_bytes >= 1000 and units:
-        size_bytes, unit = size_bytes / 1000, units.pop()
-    return f"{size_bytes:.0f} {unit}" if size_bytes >= 10 or unit == "B" else f"{size_bytes:.1f} {unit}"
-
-
 def count(number: int, word: str) -> str:
     """`1 task`, `2 tasks`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -30,6 +30,11 @@ class _Fetch:
     is_over: bool = False
     """Ended or stopped; also looked at by the thread that prepares."""
 
+    @property
+    def frames(self) -> frozenset[BlobId]:
+        """The blobs that were rendered: all that no manifest lists."""
+        return frozenset() if self.order.is_manifest else frozenset(ref.id for ref in self.order.refs)
+
 
 @dataclass(slots=True)
 class _Prepared:
@@ -65,14 +70,23 @@ class Fetches:
             self._end(former, "another fetch took its place")
         self.stop(order.key)
         fetch = self._fetches[order.key] = _Fetch(order, tell, order.is_manifest)
+        self._work.frames.update(fetch.frames)
         self._prepare(fetch)
 
     def stop(self, key: str) -> None:
         """Give it up and tell nobody."""
-        fetch = self._fetches.pop(key, None)
+        fetch = self._fetches.get(key)
         if fetch is not None:
-            fetch.is_over = True
-            self._swarm.cancel(key)
+            self._drop(fetch)
+
+    def _drop(self, fetch: _Fetch) -> None:
+        fetch.is_over = True
+        del self._fetches[fetch.order.key]
+        for id_ in fetch.frames:
+            self._work.frames[id_] -= 1
+            if not self._work.frames[id_]:
+                del self._work.frames[id_]
+        self._swarm.cancel(fetch.order.key)
 
     def abandon(self) -> None:
         """This node ends: whoever waits for a fetch hears so."""
@@ -138,7 +152,7 @@ class Fetches:
             return self._missing(self._files_of(order, root))
         if order.pin:
             self._store.pin(order.pin, (ref.id for ref in order.refs))
-        return self._missing(_Prepared(order.refs))
+        return self._missing(_Prepared(order.refs), is_frame=True)
 
     def _files_of(self, order: FetchOrder, root: BlobRef) -> _Prepared:
         raw = self._store.read_bytes(root)
@@ -151,7 +165,7 @@ class Fetches:
             self._store.pin(order.pin, {root.id, *(ref.id for ref in prepared.refs)})
         return prepared
 
-    def _missing(self, prepared: _Prepared) -> _Prepared:
+    def _missing(self, prepared: _Prepared, *, is_frame: bool = False) -> _Prepared:
         """Note what is here, and make sure that there is room for the rest before anything is sent for it."""
         missing_bytes = 0
         for ref in prepared.refs:
@@ -168,7 +182,7 @@ class Fetches:
                 if blocks is not None:
                     prepared.blocks[ref.id] = blocks
         if missing_bytes:
-            self._store.needs(missing_bytes)
+            self._store.needs(missing_bytes, is_frame=is_frame)
         return prepared
 
     def _is_here(self, ref: BlobRef) -> bool:
@@ -194,9 +208,7 @@ class Fetches:
 
     def _end(self, fetch: _Fetch, error: str, lacking: Sequence[NodeId] = (), **why: bool) -> None:
         """It is over; `why` are the flags of FetchEnded that are true."""
-        fetch.is_over = True
-        del self._fetches[fetch.order.key]
-        self._swarm.cancel(fetch.order.key)
+        self._drop(fetch)
         if error:
             _logger.info("the fetch %s ended: %s", fetch.order.key, error)
         fetch.tell(FetchEnded(fetch.order.key, error, tuple(lacking), **why))

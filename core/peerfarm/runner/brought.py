@@ -94,8 +94,12 @@ def lay_out_inputs(task: RenderTask, work: Path, files: Files, errand: Errand) -
 def keep_frames(
     task: RenderTask, place: FramesPlace, frames: tuple[FrameFile, ...], files: Files
 ) -> tuple[FrameFile, ...]:
-    """Move verified frames into the store; the same frames, named by their blobs."""
-    with _translated():
+    """Move verified frames into the store; the same frames, named by their blobs.
+
+    Raises:
+        AttemptError: STORE_REFUSED also when the disk is full: the task was rendered as it should be.
+    """
+    with _translated(is_full_too=True):
         refs = files.take_in(result_pin(task.job, task.attempt), [place.path / frame.name for frame in frames])
     shutil.rmtree(place.path, ignore_errors=True)
     return tuple(
@@ -104,13 +108,13 @@ def keep_frames(
 
 
 @contextmanager
-def _translated(work: Path | None = None) -> Iterator[None]:
+def _translated(work: Path | None = None, *, is_full_too: bool = False) -> Iterator[None]:
     """Give an error of the store its reason, and leave nothing half laid out in the work directory."""
     try:
         yield
     except BaseException as error:
         if work is not None:
             make_empty(work)
-        if isinstance(error, StoreError) and not isinstance(error, DiskFull):
-            raise AttemptError(FailReason.INTERNAL, str(error), error.hint) from error
+        if isinstance(error, StoreError) and (is_full_too or not isinstance(error, DiskFull)):
+            raise AttemptError(FailReason.STORE_REFUSED, str(error), error.hint) from error
         raise

@@ -39,12 +39,21 @@ Note = Callable[[int], None]
 """Told the bytes done since the last call; raises to stop the work."""
 
 
-def disk_error(error: OSError, doing: str) -> StoreError:
-    """Our error for what the store's own disk answered; `doing` ends the phrase "the disk refused while ..."."""
+DISK_HINT = "Make room on it, or set a smaller `store_gb`; this node fetches no files until then."
+
+
+def disk_error(error: OSError, doing: str, directory: Path | None = None) -> StoreError:
+    """Our error for what the store's own disk answered.
+
+    Args:
+        doing: Ends the phrase "the disk refused while ...".
+        directory: Of the store; it says which disk.
+    """
+    disk = f"the disk of {directory}" if directory else "the disk"
     if error.errno in _FULL:
-        return DiskFull(f"no room on the disk while {doing}", "Make room on it; this node fetches no files until then.")
+        return DiskFull(f"no room on {disk} while {doing}", DISK_HINT)
     return StoreError(
-        f"the disk refused while {doing}: {error.strerror or error}", "Check the disk and the rights on its files."
+        f"{disk} refused while {doing}: {error.strerror or error}", "Check the disk and the rights on its files."
     )
 
 
@@ -100,6 +109,11 @@ def _copy_inside(original: BinaryIO, copy: BinaryIO, first: int, length: int) ->
             break
         done += count
     return done
+
+
+def make_folder(path: Path) -> None:
+    """Make one of the store's own folders, also again when somebody removed it. Raises OSError."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:

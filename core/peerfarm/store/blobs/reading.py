@@ -154,7 +154,7 @@ def _copy_and_hash(original: BinaryIO, source: Path, draft: Path, size_bytes: in
     except Unreadable as unreadable:
         raise read_fault(source, unreadable.error) from unreadable
     except OSError as error:
-        raise disk_error(error, f"taking in {source}") from error
+        raise disk_error(error, f"taking in {source}", draft.parent) from error
     return BlockList(size_bytes, tuple(hashes))
 
 
