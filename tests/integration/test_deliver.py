@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from transfer_rig import Farm, Place
+from transfer_rig import Farm, Place, until
 
+from peerfarm.config import Settings
 from peerfarm.model.files import FetchProgressed
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.job import FilesMode
@@ -172,7 +173,7 @@ def test_a_half_written_frame_is_never_seen(place: Place, output: Path) -> None:
         seen.append([name for name in names(output) if not name.startswith(".")])
         return len(seen) == 4
 
-    assert "ending" in carry_out(place, order(output, frame), look).error
+    assert "stopped" in carry_out(place, order(output, frame), look).error
     assert seen == [[], [], [], []]
     assert names(output) == []
     assert carry_out(place, order(output, frame)).error == ""
@@ -277,6 +278,51 @@ def test_the_fetch_may_run_ahead_of_the_delivery(farm: Farm, place: Place, outpu
     assert {told.key for told in heard} == {f"result/{JOB}/{ATTEMPT}"}
     assert heard[-1].total_bytes == 400_000
     assert carry_out(place, wanted) == PublishResult(ATTEMPT, JOB, 0, 1)
+
+
+def test_frames_are_kept_from_eviction_until_they_are_in_their_folder(farm: Farm, output: Path) -> None:
+    (worker,) = farm.add(1)
+    (small,) = farm.add(1, quota_bytes=1_000_000)
+    small.outputs.name(JOB, [str(output)])
+    frames = [worker.put(os.urandom(200_000), f"f_000{number}.exr") for number in range(3)]
+    fillings: list[int] = []
+
+    def fill() -> bool:
+        """Other jobs' files come in all the while, and everything that may go makes room for them."""
+        if list(output.iterdir()):
+            fillings.append(small.put(os.urandom(340_000)).size_bytes)
+        return False
+
+    assert carry_out(small, order(output, *frames, holders=(worker.id,)), fill).error == ""
+    assert len(fillings) > 3
+    assert names(output) == [frame.name for frame in frames]
+
+
+def test_a_delivery_that_waits_for_a_fetch_ends_when_it_is_stopped(farm: Farm, place: Place, output: Path) -> None:
+    (slow,) = farm.add(1, Settings(upload_mb_s=1.0, upload_busy_mb_s=0.0))
+    frame = slow.put(os.urandom(60_000_000))
+    wanted = order(output, frame, holders=(slow.id,))
+    moves: list[int] = []
+
+    def is_stopped() -> bool:
+        moves.append(place.transfers.traffic.bytes_in)
+        return moves[-1] > 300_000
+
+    assert carry_out(place, wanted, is_stopped).error == "it was stopped before all frames were in place"
+    assert names(output) == []
+    until(lambda: not place.transfers._fetches._fetches)
+
+
+def test_a_fetch_that_ran_ahead_of_a_delivery_which_was_stopped_ends_too(
+    farm: Farm, place: Place, output: Path
+) -> None:
+    (slow,) = farm.add(1, Settings(upload_mb_s=1.0, upload_busy_mb_s=0.0))
+    wanted = order(output, slow.put(os.urandom(60_000_000)), holders=(slow.id,))
+    place.files.expect(wanted)
+    until(lambda: place.transfers.traffic.bytes_in > 300_000)
+    place.files.expect_no_more(ATTEMPT)
+    until(lambda: not place.transfers._fetches._fetches)
+    assert carry_out(place, wanted, lambda: True).error != ""
 
 
 def test_who_holds_nothing_of_what_is_missing_is_named(farm: Farm, place: Place, output: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from runner_rig import JOB, LIMIT_S, WRITE_FRAMES, Rig, png
-from transfer_rig import Farm, Place
+from transfer_rig import Farm, Place, until
 
+from peerfarm.config import Settings
 from peerfarm.model.blob import BlobId, BlobRef
 from peerfarm.model.job import FilesMode
 from peerfarm.model.render import (
@@ -21,12 +22,15 @@ from peerfarm.model.render import (
     AttemptStopped,
     FailReason,
     FrameFile,
+    PublishOrder,
+    PublishResult,
     StepInput,
 )
 from peerfarm.runner.brought import result_pin
 from peerfarm.runner.files import ref_of
 from peerfarm.store.blobs import Packed
 
+ATTEMPT = "abcdefghijklmnop-aaaaaaaa-7"
 TELL = """
 for place, _, names in sorted(os.walk('files')):
     for name in sorted(names):
@@ -217,6 +221,25 @@ def test_frames_are_kept_when_the_scene_has_left_no_room_in_the_store(studio: St
     ending = studio.rig.run(WRITE_FRAMES, (1,), **studio.brought(None))
     assert isinstance(ending, AttemptRendered), ending
     assert small.store.usage().pinned_bytes == scene_bytes + len(png()) > quota_bytes
+
+
+def test_frames_that_nobody_waits_for_any_more_are_fetched_no_further(studio: Studio, tmp_path: Path) -> None:
+    (slow,) = studio.farm.add(1, Settings(upload_mb_s=1.0, upload_busy_mb_s=0.0))
+    frame = slow.put(os.urandom(60_000_000))
+    runner, place = studio.rig.runner, studio.worker
+    wanted = PublishOrder(
+        ATTEMPT, JOB, 0, 1, str(tmp_path / "mine"), (frame,), FilesMode.PEERS, (slow.id,), is_asked_here=True
+    )
+    others = replace(wanted, attempt=ATTEMPT + "0", frames=(place.put(b"another task's", "f_0002.exr"),))
+    runner.publish(wanted)
+    runner.publish(others)
+    until(lambda: place.transfers.traffic.bytes_in > 300_000)
+    runner.stop_publish(ATTEMPT)
+    result = studio.rig.until(lambda event: isinstance(event, PublishResult))
+    assert result == PublishResult(ATTEMPT, JOB, 0, 1, "it was stopped before all frames were in place")
+    studio.rig.until(lambda event: event == PublishResult(others.attempt, JOB, 0, 1))
+    runner.stop_publish(ATTEMPT)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["f_0002.exr"]
 
 
 def test_a_node_without_a_store_says_so(studio: Studio) -> None:

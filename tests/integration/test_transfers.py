@@ -189,6 +189,23 @@ def test_pins_are_let_go_after_the_fetches_that_were_ordered_before(farm: Farm) 
     assert other.store.pin_keys() == ("scene/b",)
 
 
+def test_a_fetch_that_goes_on_does_not_pin_again_what_was_let_go(farm: Farm) -> None:
+    (other,) = farm.add(1)
+    elsewhere = Place(farm.directory / "elsewhere")
+    packed = elsewhere.pack({"a.bin": b"a" * 1000}, elsewhere.home / "show")
+    contents = [elsewhere.content(ref) for ref in (packed.root, packed.manifest.files[0].ref)]
+    elsewhere.close()
+    told = other.begin(FetchOrder("scene/a", (packed.root,), is_manifest=True, pin="scene/a"))
+    until(lambda: other.store.pinned("scene/a") == {packed.root.id})
+    other.transfers.release(["scene/a"])
+    until(lambda: other.store.pin_keys() == ())
+    (source,) = farm.add(1)
+    source.transfers.came(tuple(source.store.put_bytes(content)[0] for content in contents))
+    assert ending(told).error == ""
+    assert other.store.has(packed.manifest.files[0].blocks.id)
+    assert other.store.pin_keys() == ()
+
+
 # What goes wrong
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from peerfarm.daemon.storework import StoreWork, whole
@@ -27,8 +27,10 @@ class _Fetch:
     tell: Tell
     is_root_next: bool
     """The manifest itself is being fetched; its files follow."""
+    pin: str
+    """As the order says; empty since that pin was let go. Also looked at by the thread that prepares."""
     is_over: bool = False
-    """Ended or stopped; also looked at by the thread that prepares."""
+    """Ended or stopped; likewise."""
 
     @property
     def frames(self) -> frozenset[BlobId]:
@@ -69,7 +71,7 @@ class Fetches:
         if former is not None and former.tell != tell:
             self._end(former, "another fetch took its place")
         self.stop(order.key)
-        fetch = self._fetches[order.key] = _Fetch(order, tell, order.is_manifest)
+        fetch = self._fetches[order.key] = _Fetch(order, tell, order.is_manifest, order.pin)
         self._work.frames.update(fetch.frames)
         self._prepare(fetch)
 
@@ -87,6 +89,12 @@ class Fetches:
             if not self._work.frames[id_]:
                 del self._work.frames[id_]
         self._swarm.cancel(fetch.order.key)
+
+    def release(self, keys: Collection[str]) -> None:
+        """These pins are let go: a fetch that is under way keeps nothing by them any more."""
+        for fetch in self._fetches.values():
+            if fetch.pin in keys:
+                fetch.pin = ""
 
     def abandon(self) -> None:
         """This node ends: whoever waits for a fetch hears so."""
@@ -127,7 +135,7 @@ class Fetches:
                 return
             found: _Prepared | PeerfarmError
             try:
-                found = self._prepared(fetch.order, is_root_next=is_root_next)
+                found = self._prepared(fetch, is_root_next=is_root_next)
             except PeerfarmError as error:
                 found = error
             except Exception as error:  # a bug here must become an answer, or the fetch would never end
@@ -137,8 +145,9 @@ class Fetches:
 
         self._work.prepare(work)
 
-    def _prepared(self, order: FetchOrder, *, is_root_next: bool) -> _Prepared:
+    def _prepared(self, fetch: _Fetch, *, is_root_next: bool) -> _Prepared:
         """In the thread that prepares: pin, read the manifest if it is here, make room, and look what is here."""
+        order, pin = fetch.order, fetch.pin
         if order.is_manifest:
             root = order.refs[0]
             if root.size_bytes > MAX_MANIFEST_BYTES:
@@ -146,23 +155,23 @@ class Fetches:
             if not self._is_here(root):
                 if not is_root_next:
                     raise PeerfarmError("the list of the job's files was damaged on this node's disk")
-                if order.pin:  # what a former fetch of it pinned stays pinned
-                    self._store.pin(order.pin, self._store.pinned(order.pin) | {root.id})
+                if pin:  # what a former fetch of it pinned stays pinned
+                    self._store.pin(pin, self._store.pinned(pin) | {root.id})
                 return self._missing(_Prepared(order.refs, is_root_next=True))
-            return self._missing(self._files_of(order, root))
-        if order.pin:
-            self._store.pin(order.pin, (ref.id for ref in order.refs))
+            return self._missing(self._files_of(root, pin))
+        if pin:
+            self._store.pin(pin, (ref.id for ref in order.refs))
         return self._missing(_Prepared(order.refs), is_frame=True)
 
-    def _files_of(self, order: FetchOrder, root: BlobRef) -> _Prepared:
+    def _files_of(self, root: BlobRef, pin: str) -> _Prepared:
         raw = self._store.read_bytes(root)
         if raw is None:
             raise PeerfarmError("the list of the job's files was damaged on this node's disk")
         manifest = decode_manifest(raw)
         prepared = _Prepared(tuple(dict.fromkeys(file.ref for file in manifest.files)))
         prepared.blocks = {file.blocks.id: file.blocks for file in manifest.files if len(file.blocks.hashes) > 1}
-        if order.pin:
-            self._store.pin(order.pin, {root.id, *(ref.id for ref in prepared.refs)})
+        if pin:
+            self._store.pin(pin, {root.id, *(ref.id for ref in prepared.refs)})
         return prepared
 
     def _missing(self, prepared: _Prepared, *, is_frame: bool = False) -> _Prepared:

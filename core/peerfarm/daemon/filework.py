@@ -103,6 +103,8 @@ class FileWork:
             self._packing.begin(pack_order)
         for publish_order in effects.publishes:
             self.files.expect(publish_order, self._tell)
+        for attempt in effects.publish_stops:
+            self.files.expect_no_more(attempt)
         if effects.released:
             self._transfers.release(effects.released)
         if effects.forgotten:

@@ -34,16 +34,19 @@ class _InTheWay(PeerfarmError):
 
 
 def deliver(
-    order: PublishOrder, files: Files, is_closing: Callable[[], bool], moved: Callable[[], None] = lambda: None
+    order: PublishOrder, files: Files, is_stopped: Callable[[], bool], moved: Callable[[], None] = lambda: None
 ) -> PublishResult:
     """Carry a publish order out in a job whose files travel between nodes; never raises.
 
     A file that stands there with the frame's content is left alone. Another one is replaced only when it is an older
     result of the same task, or when the order says so: it may be the artist's own. One file in the way keeps no other
     frame from its place. Nobody sees a half-written frame: it is written and synced under a temporary name first.
+
+    Args:
+        is_stopped: Asked several times a second; once it says so, the rest is left, and soon.
     """
     result = PublishResult(order.attempt, order.job, order.step, order.task)
-    errand = Errand(is_closing, lambda _: moved())
+    errand = Errand(is_stopped, lambda _: moved())
     try:
         output = _folder(order, files)
         wanted, problems = _look(output, order, files, errand)
@@ -57,7 +60,7 @@ def deliver(
     except FilesLacking as error:
         return replace(result, error=explain(error)[1], lacking=error.lacking, is_missing=error.is_missing)
     except FilesStopped:
-        return replace(result, error="this node is ending; the frames are fetched at its next start")
+        return replace(result, error="it was stopped before all frames were in place")
     except Exception as error:  # noqa: BLE001 - also a bug must become a result, or the job would wait for ever
         return replace(result, error=explain(error)[1])
     return replace(result, error=_told(problems)) if problems else result
@@ -94,6 +97,8 @@ def _look(output: Path, order: PublishOrder, files: Files, errand: Errand) -> tu
     wanted: list[_Wanted] = []
     problems: list[str] = []
     for number, frame in enumerate(order.frames):
+        if errand.is_stopped():
+            raise FilesStopped
         final = output / frame.name
         try:
             former = _former(final)

@@ -227,12 +227,18 @@ def test_a_fetch_that_is_cancelled_or_whose_user_is_gone_orders_no_more(solo: Fi
     solo.ask("fetch", job=JOB, directory="/mine")
     solo.ask("cancel_fetch", job=JOB)
     assert events(solo, "fetch/ended")[0]["is_cancelled"]
+    assert publish_stops(solo) == [order.attempt for order in solo.publishes()]
     for order in solo.publishes():
         solo.placed(order)
     assert len(solo.publishes()) == 4
     solo.ask("fetch", job=JOB, directory="/mine")
     solo.turn(inputs.ClientGone(CLIENT))
     assert not solo.node.fetching._fetches
+    assert publish_stops(solo) == [order.attempt for order in solo.publishes()]
+
+
+def publish_stops(solo: FileSolo) -> list[str]:
+    return [attempt for effects in solo.effects for attempt in effects.publish_stops]
 
 
 def test_an_attempt_is_never_put_in_place_twice_at_once(solo: FileSolo) -> None:
