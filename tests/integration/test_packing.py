@@ -14,6 +14,7 @@ import pytest
 from runner_rig import LIMIT_S, Heard, ScriptApp, is_alive
 
 from peerfarm.apps.base import COLLECTED, Command
+from peerfarm.apps.command import CommandApp
 from peerfarm.config import Settings
 from peerfarm.daemon.outputs import Outputs
 from peerfarm.daemon.packing import Packing
@@ -74,7 +75,7 @@ class Desk:
         self.record = directory / "asked"
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         heard = Heard()
-        apps = {"script": ScriptApp(heard), "scenes": SceneApp(heard, self.record)}
+        apps = {"script": ScriptApp(heard), "scenes": SceneApp(heard, self.record), "command": CommandApp()}
         self.runner = ProcessRunner(self.home, Settings(name="oak"), apps, self.events.put)
         self.runner.discover()
         while not isinstance(self.events.get(timeout=LIMIT_S), Discovered):
@@ -286,6 +287,36 @@ def test_files_and_folders_that_a_step_names_itself_come_along(desk: Desk, tmp_p
     origins = {file.path: file.origin for file in desk.manifest(packed).files}
     assert origins == {"a.png": "", "deep/b.png": "", "outside/0/bake.txt": tool}
     assert "leak.png is a link that leads out" in packed.warnings[0]
+
+
+def command(*args: str) -> StepFiles:
+    return StepFiles("tool", "command", {"command": "tool", "args": args})
+
+
+def test_a_command_brings_the_files_that_its_arguments_name_and_nothing_else(desk: Desk) -> None:
+    lut, plate = desk.write("lut.cube"), desk.write("plates/a.exr")
+    pipe = desk.shots / "pipe"
+    os.mkfifo(pipe)
+    tool = Path(desk.shots / "tool")
+    tool.symlink_to("/bin/sh")
+    packed = desk.pack(
+        command(
+            *("-x", f"--lut={lut}", plate, "{output}/a.exr", "lut.cube", "/bin/sh", "/dev/null", "/etc/hostname"),
+            *(str(tool), str(pipe), f"--out={desk.shots / 'new.mov'}", str(desk.shots / "plates")),
+        )
+    )
+    assert [file.path for file in desk.manifest(packed).files] == ["lut.cube", "plates/a.exr"]
+    assert [warning.partition(":")[0] for warning in packed.warnings] == [
+        f"{pipe} is no file that can be read here",
+        f"{desk.shots / 'new.mov'} is no file that can be read here",
+        f"{desk.shots / 'plates'} is a folder",
+    ]
+
+
+def test_a_command_that_names_no_file_of_its_own_needs_no_manifest(desk: Desk) -> None:
+    packed = desk.pack(command("/usr/bin/env", str(desk.shots / "new.mov")))
+    assert (packed.root, packed.error) == (None, "")
+    assert len(packed.warnings) == 1
 
 
 def test_a_step_that_needs_no_files_needs_no_manifest(desk: Desk) -> None:

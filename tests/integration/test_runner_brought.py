@@ -12,9 +12,11 @@ import pytest
 from runner_rig import JOB, LIMIT_S, WRITE_FRAMES, Rig, png
 from transfer_rig import Farm, Place, until
 
+from peerfarm.apps.command import CommandApp
 from peerfarm.config import Settings
 from peerfarm.model.blob import BlobId, BlobRef
 from peerfarm.model.job import FilesMode
+from peerfarm.model.pathmap import checkout_map
 from peerfarm.model.render import (
     AttemptFailed,
     AttemptProgressed,
@@ -26,7 +28,8 @@ from peerfarm.model.render import (
     PublishResult,
     StepInput,
 )
-from peerfarm.runner.brought import result_pin
+from peerfarm.runner.brought import mapped_params, result_pin
+from peerfarm.runner.failures import AttemptError
 from peerfarm.runner.files import ref_of
 from peerfarm.store.blobs import Packed
 
@@ -266,6 +269,24 @@ def test_arguments_that_hold_a_path_lead_into_the_checkout_too(studio: Studio) -
     assert isinstance(ending, AttemptRendered), ending
     here = studio.rig.home / "work" / "slot-0" / "files" / "scene.txt"
     assert printed(studio, ending.attempt, "option") == [f"option --scene={here}"]
+
+
+def test_a_commands_other_arguments_stay_as_they_are_within_the_roots(studio: Studio, tmp_path: Path) -> None:
+    packed = studio.pack()
+    paths = checkout_map(packed.manifest, str(tmp_path / "checkout"))
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "scene.txt").write_bytes(b"a fine scene")
+    scene, out = studio.base / "scene.txt", studio.base / "out.mov"
+    params = {"command": "tool", "args": [f"--in={scene}", f"--out={out}", "/usr/bin/env", "/dev/null", "-v"]}
+    here = mapped_params(CommandApp(), params, paths, "oak", (str(studio.base),))
+    assert here["args"] == [
+        *(f"--in={tmp_path / 'checkout' / 'scene.txt'}", f"--out={out}"),
+        *("/usr/bin/env", "/dev/null", "-v"),
+    ]
+    for place in (out, "/etc/passwd"):
+        with pytest.raises(AttemptError, match=f"oak may not use {place}") as refused:
+            mapped_params(CommandApp(), {"command": "tool", "args": [str(place)]}, paths, "oak", ())
+        assert refused.value.reason is FailReason.NOT_ALLOWED
 
 
 def test_two_slots_lay_the_same_scene_out_side_by_side(studio: Studio) -> None:
