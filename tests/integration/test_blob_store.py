@@ -247,12 +247,12 @@ def test_what_is_no_plain_file_is_not_taken_in(store: BlobStore, tmp_path: Path)
     (tmp_path / "round").symlink_to(tmp_path / "round")
     (tmp_path / "link").symlink_to("/etc/hostname")
     for name, keep, words in (
-        ("pipe", True, "no plain file"),
+        ("pipe", True, "a named pipe"),
         ("round", True, "round in a circle"),
-        (".", True, "no plain file"),
+        (".", True, "a folder"),
         ("missing", True, "not there"),
         ("link", False, "a link"),
-        ("pipe", False, "no plain file"),
+        ("pipe", False, "a named pipe"),
     ):
         with pytest.raises(FileFault, match=words):
             store.take_in(tmp_path / name, keep=keep)

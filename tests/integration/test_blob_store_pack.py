@@ -190,9 +190,9 @@ def test_everything_that_cannot_be_packed_is_named_at_once_before_anything_is_re
     text = str(refused.value)
     for words in (
         "round is a link",
-        "dangling is not there",
-        "pipe is no plain file",
-        "scene is no plain file",
+        "where nothing is",
+        "pipe is a named pipe",
+        "scene is a folder",
         "missing",
     ):
         assert words in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -352,6 +353,38 @@ def test_a_file_that_cannot_be_read_is_named(desk: Desk) -> None:
     loop.symlink_to(loop)
     packed = desk.pack(step(desk.scene("a.scene", files=[str(loop)])))
     assert f"{loop} is a link that leads round in a circle" in packed.error
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("pipe", "a named pipe"),
+        ("socket", "a socket"),
+        ("device", "a device"),
+        ("folder", "a folder"),
+        ("loop", "a link that leads round in a circle"),
+        ("dangling", "a link to nowhere.png, where nothing is"),
+    ],
+)
+def test_what_is_no_plain_file_is_told_by_its_kind_and_nothing_waits_for_it(desk: Desk, kind: str, words: str) -> None:
+    odd = desk.shots / "odd.png"
+    if kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.path.relpath(odd))
+    elif kind == "folder":
+        odd.mkdir()
+    else:
+        odd.symlink_to({"device": "/dev/zero", "loop": odd.name, "dangling": "nowhere.png"}[kind])
+    packed = desk.pack(step(desk.scene("a.scene", files=[str(odd)])))
+    assert packed.error == f"some of the job's files cannot be sent along: {odd} is {words}, not a plain file"
+    assert "take" in packed.hint
+    packed = desk.pack(step(desk.scene("b.scene", missing=[str(odd)])))
+    assert packed.error == f"the scene needs files that are not there: {odd} (image 'Wood'; it is {words})"
+    assert "--allow-missing" in packed.hint
+    packed = desk.pack(step(str(odd)))
+    assert str(odd) in packed.error
 
 
 def test_stopping_ends_the_application_that_is_being_asked(desk: Desk) -> None:

@@ -135,7 +135,10 @@ def open_plain(path: Path, *, follows_links: bool) -> BinaryIO:
     Raises:
         OSError: There is none, or it may not be read; EINVAL when it is a directory, a pipe or the like.
     """
-    # O_NONBLOCK: opening a pipe must not wait for its writer.
+    mode = path.stat(follow_symlinks=follows_links).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):  # opening a device may do something
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    # O_NONBLOCK: what has become a pipe meanwhile must not make us wait for its writer.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if not follows_links:
         flags |= getattr(os, "O_NOFOLLOW", 0)
