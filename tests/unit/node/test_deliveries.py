@@ -10,7 +10,7 @@ from peerfarm.errors import RequestRefused
 from peerfarm.model.files import FetchProgressed
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.node import inputs
-from peerfarm.protocol.messages import KeepAsk, KeepTold
+from peerfarm.protocol.messages import PROTOCOL_VERSION, Greeting, KeepAsk, KeepTold
 from peerfarm.state.actions import MemberRemoved, TaskLeased, TaskRendered, TasksPublished, TasksRetried
 
 JOB = JobId("jobone222222")
@@ -267,10 +267,27 @@ def test_links_for_files_are_kept_while_a_job_needs_them(solo: FileSolo) -> None
     assert not solo.node.are_files_travelling
     solo.submit_files(frames="1")
     assert solo.node.are_files_travelling
+    assert not solo.node.is_quiet_about_files
     solo.rendered(solo.starts[0])
     solo.placed(solo.publishes()[0])
     solo.wait(40)
     assert not solo.node.are_files_travelling
+    assert solo.node.is_quiet_about_files
+
+
+def test_a_node_that_has_not_compared_does_not_take_its_farm_for_quiet() -> None:
+    solo = FileSolo()
+    assert not solo.node.is_quiet_about_files, "it belongs to no farm"
+    solo.found()
+    assert solo.node.is_quiet_about_files
+    elm = Elm(solo)
+    elm.come("newboot2")
+    assert solo.node.is_quiet_about_files
+    solo.turn(inputs.LinkUp(elm.id))
+    solo.hear(elm.id, Greeting(PROTOCOL_VERSION, str(solo.node.core.farm_id), "boot3333"))
+    assert not solo.node.is_quiet_about_files, "elm may know of jobs"
+    elm.compare()
+    assert solo.node.is_quiet_about_files
 
 
 def test_nothing_of_a_job_whose_files_travelled_is_remembered_once_it_is_archived(solo: FileSolo) -> None:

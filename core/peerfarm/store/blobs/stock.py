@@ -19,7 +19,7 @@ from peerfarm.store.blobs.shelf import Shelf
 SPARE_BYTES = 256 << 20
 """Left free on the disk for the log and for frames."""
 DOUBT_PIN = "doubt"
-"""Pins everything that was here when pins may have been lost. To be unpinned once all owners have pinned again."""
+"""Pins everything that was here when pins may have been lost. To be unpinned once nothing of it can be needed."""
 
 
 class Stock:
