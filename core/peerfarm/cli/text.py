@@ -7,6 +7,8 @@ import time
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from peerfarm.model.sizes import size_words
+
 # Names and log lines come from other machines: no escape sequence or direction mark of theirs may reach a terminal.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNSAFE_IN_LOG = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -45,6 +47,10 @@ def local_time(wall_ms: int) -> str:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(wall_ms / 1000))
     except (OverflowError, ValueError, OSError):
         return "?"  # another machine's clock may say anything
+
+
+size = size_words
+"""`640 B`, `1.2 MB`."""
 
 
 def count(number: int, word: str) -> str:

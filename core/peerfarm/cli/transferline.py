@@ -6,7 +6,6 @@ from typing import Any
 
 from peerfarm.cli import text
 from peerfarm.cli.screen import Screen
-from peerfarm.model.sizes import size_words
 
 KINDS = ("submit/progress", "fetch/progress")
 
@@ -47,11 +46,11 @@ def progress_words(event: dict[str, Any]) -> str:
         words += f" {event.get('done') or 0} of {text.count(event['total'], 'task')}"
     total, done, rate = (event.get(name) or 0 for name in ("total_bytes", "done_bytes", "rate_bytes_s"))
     if total:
-        words += f"{',' if event.get('total') else ''} {size_words(done)} of {size_words(total)}"
+        words += f"{',' if event.get('total') else ''} {text.size(done)} of {text.size(total)}"
     if event.get("total_files"):
         words += f", {event.get('done_files') or 0} of {text.count(event['total_files'], 'file')}"
     if rate >= 1:
-        words += f", {size_words(rate)}/s"
+        words += f", {text.size(rate)}/s"
         if total > done:
             words += f", {text.duration((total - done) / rate)} left"
     if event.get("missing"):
