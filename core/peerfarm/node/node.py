@@ -233,6 +233,11 @@ class Node:
         parts = (self.scenes, self.copies, self.keeping, self.fetching)
         return bool(self.travelling) or any(part.is_busy for part in parts)
 
+    @property
+    def is_quiet_about_files(self) -> bool:
+        """Whether no job's files travel, as this node knows after comparing with all members that are there."""
+        return self.core.is_member and not self.are_files_travelling and not self.dispatch.must_compare
+
     def _is_here(self, node: NodeId) -> bool:
         peer = self.presence.peers.get(node)
         return node == self.core.node or (peer is not None and peer.state is PeerState.LIVE)

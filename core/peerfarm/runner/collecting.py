@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from peerfarm.apps.base import COLLECTED, App, CollectingApp, collecting
+from peerfarm.apps.base import COLLECTED, App, CollectingApp, MentioningApp, collecting, mentioning
 from peerfarm.apps.blender import blend_version
 from peerfarm.errors import RequestRefused
 from peerfarm.model.collected import Collected, MissingFile, NamedFile, collected
@@ -48,7 +48,12 @@ def collect(
     asked = collecting(app)
     if asked is None:
         paths = tuple(dict.fromkeys(path for path in app.paths(params) if path))
-        return named_files(paths, system, is_cancelled) if paths else None
+        if not paths:
+            return None
+        loose = mentioning(app)
+        if loose is not None:
+            return _mentioned(loose, paths, system, tuple(one.executable for one in found))
+        return named_files(paths, system, is_cancelled)
     capability = _fitting(app.name, str(params["scene"]), found)
     work = place.work_directory(name)
     make_empty(work)
@@ -128,6 +133,24 @@ def named_files(paths: tuple[str, ...], system: str, is_cancelled: Callable[[], 
         at = NamedFile(files[0].path, _WHY, root=files[0].root)
         return collected(files[0].path, [at, *files[1:]], system, missing, warnings)
     return collected(files[0].path, files[1:], system, missing, warnings)
+
+
+def _mentioned(app: MentioningApp, paths: tuple[str, ...], system: str, programs: tuple[str, ...]) -> Collected:
+    """The plain files among what a step's parameters mention; the rest stays as it is written, and is warned of."""
+    files: list[str] = []
+    warnings: list[str] = []
+    for path in paths:
+        if not (app.may_bring(path) and app.may_bring(os.path.realpath(path))) or path in programs:
+            continue
+        place = Path(path)
+        if place.is_file() and os.access(place, os.R_OK):
+            files.append(path)
+        else:
+            kind = "a folder" if place.is_dir() else "no file that can be read here"
+            warnings.append(f"{path} is {kind}: it does not come along, and the program gets the path as it stands")
+    if not files:
+        return Collected(str(Path(paths[0]).parent), system, (), (), tuple(warnings))
+    return collected(files[0], [NamedFile(path, _WHY) for path in files[1:]], system, (), warnings)
 
 
 def _below(directory: str, warnings: list[str], is_cancelled: Callable[[], bool]) -> list[NamedFile]:

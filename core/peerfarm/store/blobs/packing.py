@@ -202,7 +202,7 @@ class _Packing:
         draft = None
         if blocks is not None:
             self._hold.add([blocks.id])
-            if self._store.has(blocks.id):
+            if self._store.open_blob(blocks.ref) is not None:
                 self._note(blocks.size_bytes)
             else:
                 blocks = None
