@@ -13,7 +13,12 @@ from peerfarm.apps.registry import APPS
 from peerfarm.model.ids import JobId
 from peerfarm.model.render import RenderTask
 
-PARAMS: dict[str, dict[str, Any]] = {"blender": {"scene": "/s.blend"}, "ocean": {}, "command": {"command": "true"}}
+PARAMS: dict[str, dict[str, Any]] = {
+    "blender": {"scene": "/s.blend"},
+    "aftereffects": {"scene": "/s.aep", "item": 1},
+    "ocean": {},
+    "command": {"command": "true"},
+}
 FRAMES = (1, 2, 3)
 
 values = st.recursive(
