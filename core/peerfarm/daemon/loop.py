@@ -81,6 +81,7 @@ class Loop:
         inbox: Inbox,
         lifeline: Lifeline,
         save_root: Callable[[str], None],
+        free_bytes: Callable[[], int | None],
     ) -> None:
         self._node = node
         self._mesh = mesh
@@ -92,6 +93,7 @@ class Loop:
         self._advertise = advertise
         self._inbox = inbox
         self._save_root = save_root
+        self._free_bytes = free_bytes
         self._lifeline = lifeline
         node.requests.traffic = lambda: {**asdict(mesh.traffic), **files.traffic}
         self._ledger = Ledger(store, self._release)
@@ -194,7 +196,7 @@ class Loop:
             self._cut_removed()
         if now_s >= self._next_load_s:
             self._next_load_s = now_s + LOAD_EVERY_S
-            handle(inputs.Load(load_percent(self._node.core.settings.cores)), now_s)
+            handle(inputs.Load(load_percent(self._node.core.settings.cores), self._free_bytes()), now_s)
         if now_s >= self._next_checkpoint_s:
             self._next_checkpoint_s = now_s + CHECKPOINT_EVERY_S
             self._look_after_store()

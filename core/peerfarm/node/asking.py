@@ -104,7 +104,10 @@ class Asking:
     def seek(self) -> None:
         """Ask for as much as the slots have use for. Costs nothing for jobs of which nothing changed."""
         self.is_stale = False
-        if self.core.is_stopping or self.core.farm_id is None or not self.core.is_member or self.copies.is_full:
+        core = self.core
+        if core.is_stopping or core.is_short_of_room or core.farm_id is None or not core.is_member:
+            return
+        if self.copies.is_full:
             return
         asking: dict[JobId, int] = {}
         for slot in self.slots:
