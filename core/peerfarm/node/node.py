@@ -371,7 +371,7 @@ class Node:
 
 LEAST_ROOM_BYTES = 64 * 1024 * 1024
 """With less free on the disk of its own folder a node takes no new work; with twice as much it does again."""
-_ROOM_ALARM = f"less than {LEAST_ROOM_BYTES >> 20} MiB are free on the disk of this node's own folder: no new work until there is room"
+_ROOM_ALARM = f"less than {LEAST_ROOM_BYTES >> 20} MiB are free on the own disk: no new work until there is room"
 
 
 def _disk_alarm(reason: str) -> str:
