@@ -30,7 +30,7 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         if PANEL.is_file() and PANEL.read_text("utf-8") == text:
             return 0
-        print("peerfarm.jsx is out of date: run python plugins/aftereffects/assemble.py", file=sys.stderr)
+        sys.stderr.write("peerfarm.jsx is out of date: run python plugins/aftereffects/assemble.py\n")
         return 1
     PANEL.write_text(text, "utf-8")
     return 0

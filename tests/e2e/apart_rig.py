@@ -58,7 +58,7 @@ def sums_job(folder: Path, *, output: Path | None = None, workers: Sequence[str]
     if output is not None:
         args += ["{output}", "{frames}"]
         more = {"frames": "1", "output": {"dir": str(output), "pattern": "f_####.bin"}}
-    params = {"command": "sums", "args": args, "outputs": output is not None}
+    params = {"command": "sums", "args": args, "brings": [str(folder)], "outputs": output is not None}
     step = {"name": "sums", "app": "command", "params": params, **more}
     return {"name": "sums", "files": "peers", "workers": [*workers], "steps": [step]}
 

@@ -99,7 +99,8 @@ def test_an_artist_without_room_is_refused_and_her_frames_wait_elsewhere_until_s
     left = cleo if start.node == "ben" else ben
     farm.kill(ben if left is cleo else cleo)
     assert contents(frames) == {}
-    assert farm.job(job, ada)["steps"][0]["missing"] == {"count": 1, "names": ["f_0001.bin"]}
+    missing = farm.job(job, ada)["steps"][0]["missing"]
+    assert (missing["count"], missing["names"]) == (1, ["f_0001.bin"])
 
     leave_room(ada, resource.RLIM_INFINITY)
     farm.wait_published(job, left)

@@ -294,6 +294,16 @@ def command(*args: str) -> StepFiles:
     return StepFiles("tool", "command", {"command": "tool", "args": args})
 
 
+def test_a_command_brings_the_folders_that_its_author_names_with_all_that_lies_in_them(desk: Desk) -> None:
+    plate = desk.write("plates/a.exr")
+    desk.write("plates/deep/b.exr")
+    folder = str(desk.shots / "plates")
+    step = StepFiles("tool", "command", {"command": "tool", "args": [folder, plate], "brings": [folder]})
+    packed = desk.pack(step)
+    assert packed.warnings == ()
+    assert [file.path for file in desk.manifest(packed).files] == ["a.exr", "deep/b.exr"]
+
+
 def test_a_command_brings_the_files_that_its_arguments_name_and_nothing_else(desk: Desk) -> None:
     lut, plate = desk.write("lut.cube"), desk.write("plates/a.exr")
     pipe = desk.shots / "pipe"

@@ -187,6 +187,9 @@ class MentioningApp(Protocol):
 
     name: str
 
+    def brings(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """Files and folders that belong to the job, because its author said so."""
+
     def may_bring(self, path: str) -> bool:
         """Whether a file of that path may belong to the job; not what every system has of its own."""
 

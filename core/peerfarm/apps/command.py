@@ -23,7 +23,7 @@ FIELDS: dict[str, Field] = {
     "command": Field(Kind.TEXT, is_required=True),
     "outputs": Field(Kind.YES_NO, True),
 }
-"""Besides `args`. `outputs` false: the files that the step's output pattern names are not looked for."""
+"""Besides `args` and `brings`. `outputs` false: the files that the step's output pattern names are not looked for."""
 
 PLACEHOLDERS: dict[str, Callable[[RenderTask, Places], str]] = {
     "frame": lambda task, _: str(task.frames[0]) if task.frames else "",
@@ -57,7 +57,8 @@ class CommandApp:
 
     def check_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """See `App.check_params`; an argument may start with `-`, see `build`."""
-        checked = check_fields(self.name, {name: params[name] for name in params if name != "args"}, FIELDS)
+        lists = ("args", "brings")
+        checked = check_fields(self.name, {name: params[name] for name in params if name not in lists}, FIELDS)
         if not _NAME.fullmatch(checked["command"]):
             name = _name_of(checked["command"])
             raise InvalidJob(
@@ -65,14 +66,18 @@ class CommandApp:
                 f"not {checked['command'][:80]!r}",
                 f"Write `command: {name}`, and let the workers' owners {_listing(name)}.",
             )
-        args = params.get("args")
-        checked["args"] = [_check_argument(at, value) for at, value in enumerate(_check_list(args))]
+        checked["args"] = [_check_argument(at, value) for at, value in enumerate(_check_list("args", params))]
+        checked["brings"] = [_check_brought(at, value) for at, value in enumerate(_check_list("brings", params))]
         return checked
 
     def paths(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """Every argument that is an absolute path, alone or after `--name=`; a program may know others."""
         found = (_PATH_IN_ARGUMENT.fullmatch(argument) for argument in params["args"])
         return tuple(match[1] for match in found if match is not None and is_absolute(match[1]))
+
+    def brings(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """See `MentioningApp.brings`."""
+        return tuple(params.get("brings", ()))
 
     def may_bring(self, path: str) -> bool:
         """See `MentioningApp.may_bring`."""
@@ -192,12 +197,22 @@ def _name_of(command: str) -> str:
     return last if _NAME.fullmatch(last) else "NAME"
 
 
-def _check_list(args: object) -> list[object]:
-    if args is None:
+def _check_list(name: str, params: Mapping[str, Any]) -> list[object]:
+    values = params.get(name)
+    if values is None:
         return []
-    if not isinstance(args, list | tuple) or len(args) > MAX_ARGS:
-        raise InvalidJob(f"params.args of app command must be a list of at most {MAX_ARGS} texts")
-    return list(args)
+    if not isinstance(values, list | tuple) or len(values) > MAX_ARGS:
+        raise InvalidJob(f"params.{name} of app command must be a list of at most {MAX_ARGS} texts")
+    return list(values)
+
+
+def _check_brought(at: int, value: object) -> str:
+    if not isinstance(value, str) or not is_absolute(value) or len(value) > MAX_TEXT or "\0" in value:
+        raise InvalidJob(
+            f"params.brings[{at}] of app command must be an absolute path, not {value!r:.80}",
+            "Name a file or a folder that the program reads.",
+        )
+    return value
 
 
 def _check_argument(at: int, value: object) -> str:

@@ -76,7 +76,7 @@ def _mentioned(
     brought = {}
     for path in named:
         here = paths.translate(path)
-        if here is not None and Path(here).is_file():
+        if here is not None and Path(here).exists():
             brought[path] = here
         elif not app.is_everywhere(path):
             check_path(path, roots, node)

@@ -13,6 +13,7 @@ from peerfarm.apps.blender import blend_version
 from peerfarm.errors import RequestRefused
 from peerfarm.model.collected import Collected, MissingFile, NamedFile, collected
 from peerfarm.model.manifest import MAX_FILES
+from peerfarm.model.mergedfiles import merged
 from peerfarm.model.render import Capability
 from peerfarm.runner.discovery import first_bytes
 from peerfarm.runner.process import ask_program
@@ -48,12 +49,15 @@ def collect(
     asked = collecting(app)
     if asked is None:
         paths = tuple(dict.fromkeys(path for path in app.paths(params) if path))
-        if not paths:
-            return None
         loose = mentioning(app)
-        if loose is not None:
-            return _mentioned(loose, paths, system, tuple(one.executable for one in found))
-        return named_files(paths, system, is_cancelled)
+        if loose is None:
+            return named_files(paths, system, is_cancelled) if paths else None
+        brought = loose.brings(params)
+        named = [named_files(brought, system, is_cancelled)] if brought else []
+        rest = tuple(path for path in paths if path not in brought)
+        if rest:
+            named.append(_mentioned(loose, rest, system, tuple(one.executable for one in found)))
+        return merged(tuple(named)) if named else None
     capability = _fitting(app.name, str(params["scene"]), found)
     work = place.work_directory(name)
     make_empty(work)
@@ -147,7 +151,9 @@ def _mentioned(app: MentioningApp, paths: tuple[str, ...], system: str, programs
             files.append(path)
         else:
             kind = "a folder" if place.is_dir() else "no file that can be read here"
-            warnings.append(f"{path} is {kind}: it does not come along, and the program gets the path as it stands")
+            warnings.append(
+                f"{path} is {kind}: it does not come along unless `brings` names it; the program gets the path as it is"
+            )
     if not files:
         return Collected(str(Path(paths[0]).parent), system, (), (), tuple(warnings))
     return collected(files[0], [NamedFile(path, _WHY) for path in files[1:]], system, (), warnings)

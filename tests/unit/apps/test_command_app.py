@@ -92,7 +92,7 @@ def test_a_wrong_parameter_is_refused_by_name(params: dict[str, Any], words: str
 
 def test_checked_parameters_pass_a_second_check() -> None:
     checked = APP.check_params({"command": "tool"})
-    assert checked == {"command": "tool", "outputs": True, "args": []}
+    assert checked == {"command": "tool", "outputs": True, "args": [], "brings": []}
     assert APP.check_params(checked) == checked
 
 
