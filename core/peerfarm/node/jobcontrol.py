@@ -39,6 +39,8 @@ _KEPT: dict[str, type] = {
     "submitted_ms": int,
 }
 """What an archived job is still known by."""
+MAX_LISTED = 1000
+"""Rows of one answer that asks for the newest jobs."""
 _COUNTED = {"tasks": {"total", *StepBits._fields}, "frames": {"total", "done"}}
 
 
@@ -50,7 +52,9 @@ class JobControl:
     views: Views
 
     def jobs(self, request: LocalRequest) -> dict[str, Any]:
-        """`jobs`: one row each, by time of submission; with `all` the archived ones too."""
+        """`jobs`: a row each, by time of submission; with `all` archived ones too; with `limit` the newest first."""
+        if request.params.get("limit") is not None or request.params.get("mine") is not None:
+            return self._newest(request)
         everything = optional(request, "all", bool, False)
         rows = []
         for job, state in all_jobs(self.core.farm):
@@ -60,6 +64,21 @@ class JobControl:
             if row is not None:
                 rows.append(row)
         return {"jobs": sorted(rows, key=lambda row: (row["submitted_ms"], row["id"]))}
+
+    def _newest(self, request: LocalRequest) -> dict[str, Any]:
+        """The newest jobs, and how many there are; no row is made for those that are not asked for."""
+        limit = optional(request, "limit", int, MAX_LISTED)
+        if not 0 < limit <= MAX_LISTED:
+            raise RequestRefused(f"limit must be from 1 to {MAX_LISTED}, not {limit}")
+        user = self.core.settings.user if optional(request, "mine", bool, False) else None
+        known = []
+        for job, state in all_jobs(self.core.farm):
+            spec = spec_of(state)
+            if spec is not None and state.archived is None and (user is None or spec.user == user):
+                known.append((spec.submitted_ms, job, state))
+        known.sort(key=lambda one: one[:2], reverse=True)
+        rows = (self.views.summary(job, state) for _, job, state in known[:limit])
+        return {"jobs": [row for row in rows if row is not None], "total": len(known)}
 
     def find(self, wanted: str) -> tuple[JobId, JobState]:
         """The job with that id, unique start of an id, or exact name.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from peerfarm.errors import RequestRefused
 from peerfarm.model.frames import task_count
@@ -44,8 +44,16 @@ class JobLogs:
     found: Callable[[LocalRequest], tuple[JobId, JobState, JobSpec]]
 
     def log(self, request: LocalRequest) -> None:
-        """`log`: a piece of one attempt's log, the latest attempt's when none is named."""
+        """`log`: a piece of one attempt's log, the latest attempt's when none is named.
+
+        With `tail` instead of `offset` the last so many bytes, of the task that tells most when none is named.
+        """
         _, state, spec = self.found(request)
+        tail = optional(request, "tail", int, 0)
+        if not 0 <= tail <= LOG_PIECE_BYTES:
+            raise RequestRefused(f"tail must be from 0 to {LOG_PIECE_BYTES} bytes, not {tail}")
+        if tail and not {"step", "task", "attempt"} & set(request.params):
+            request = replace(request, params={**request.params, **_telling(state)})
         number = step_number(spec, request.params.get("step", 0))
         step = state.steps.get(number, EMPTY_STEP)
         task = optional(request, "task", int, 0)
@@ -61,8 +69,8 @@ class JobLogs:
             raise RequestRefused("this task has no such attempt yet", "see `peerfarm job JOB`")
         attempt = attempts[-1]
         worker = attempt[1][2]
-        offset = optional(request, "offset", int, 0)
-        if not 0 <= offset <= MAX_LAMPORT:
+        offset = -tail or optional(request, "offset", int, 0)
+        if not -LOG_PIECE_BYTES <= offset <= MAX_LAMPORT or (offset < 0 and not tail):
             raise RequestRefused(f"offset {offset} lies outside every log", "begin with 0, go on with `next_offset`")
         label = attempt_label(attempt[0])
         token = self.desk.wait(request, KIND, extra=_Wanted(label, worker, self.presence.name_of(worker)))
@@ -124,3 +132,13 @@ class JobLogs:
                 "is_complete": is_complete,
             },
         )
+
+
+def _telling(state: JobState) -> dict[str, Any]:
+    """The step and task whose log tells most: one that failed, else that runs, else that is done; the last."""
+    for kind in ("failed", "troubled", "leased", "done"):
+        for number in sorted(state.steps, reverse=True):
+            bits: int = getattr(state.steps[number], kind)
+            if bits:
+                return {"step": number, "task": bits.bit_length() - 1}
+    return {}

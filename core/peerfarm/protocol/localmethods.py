@@ -16,7 +16,14 @@ _LIST = (list,)
 _NAME_OR_INDEX = (str, int)
 
 METHODS: dict[str, dict[str, tuple[type, ...]]] = {
-    "hello": {"token": _TEXT, "client": _TEXT, "version": _TEXT, "protocol": _WHOLE},
+    "hello": {
+        "token": _TEXT,
+        "client": _TEXT,
+        "version": _TEXT,
+        "protocol": _WHOLE,
+        "app?": _TEXT,
+        "pid?": _WHOLE,
+    },
     "status": {},
     "nodes": {},
     "submit": {
@@ -33,7 +40,7 @@ METHODS: dict[str, dict[str, tuple[type, ...]]] = {
     "fetch": {"job": _TEXT, "directory?": _TEXT, "overwrite?": _FLAG},
     "cancel_fetch": {"job": _TEXT},
     "inspect": {"app": _TEXT, "path": _TEXT},
-    "jobs": {"all?": _FLAG},
+    "jobs": {"all?": _FLAG, "limit?": _WHOLE, "mine?": _FLAG},
     "job": {"job": _TEXT},
     "log": {
         "job": _TEXT,
@@ -41,6 +48,7 @@ METHODS: dict[str, dict[str, tuple[type, ...]]] = {
         "task?": _WHOLE,
         "attempt?": _WHOLE,
         "offset?": _WHOLE,
+        "tail?": _WHOLE,
     },
     "pause": {"job": _TEXT},
     "resume": {"job": _TEXT},

@@ -170,6 +170,7 @@ class LogAsk(NamedTuple):
     token: int
     lease: ActionId
     offset: int
+    """In bytes; less than zero counts from the end."""
     limit: int
 
 
@@ -311,7 +312,7 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
     12: (LeaseAsk, (_BOOT, _COUNT, _JOB)),
     13: (LeaseRefused, (_BOOT, _COUNT, text_up_to(40), whole(0, 600_000))),
     14: (LeaseWithdrawn, (_BOOT, _COUNT)),
-    15: (LogAsk, (_COUNT, is_action_id, _COUNT, whole(1, 512 * 1024))),
+    15: (LogAsk, (_COUNT, is_action_id, whole(-MAX_LAMPORT, MAX_LAMPORT), whole(1, 512 * 1024))),
     16: (LogTell, (_COUNT, is_flag, text_up_to(600 * 1024), _COUNT, _COUNT, is_flag)),
     19: (Whereabouts, (many(10_000, row(_NODE, many(MAX_TOLD_ADDRESSES, text_up_to(200)))),)),
     20: (KeepAsk, (is_action_id, _JOB, whole(0, MAX_STEP), whole(0, MAX_TASK), is_frames)),

@@ -1,0 +1,301 @@
+"""The connection to the peerfarm node on this machine, for applications that must never wait.
+
+One thread talks to the node; what it hears is queued until the application's main thread calls `drain`. The standard
+library alone, Python 3.7 or later; the same file in the plug-ins for Blender and Maya. The protocol: plugins/README.md.
+"""
+
+import collections
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from .wire import ANSWER_S, CONNECTED, CONNECTING, NOT_RUNNING, REFUSED, START_HINT, Conversation, Fault, Request
+from .wire import connect, read_place
+
+REQUEST_BYTES = 1 << 20
+RETRY_S = 3.0
+START_AGAIN_S = 20.0
+MAX_REQUESTS = 64
+MAX_EVENTS = 1000
+
+
+class Link(object):
+    """A connection that mends itself. All methods are for the main thread; none of them waits."""
+
+    def __init__(self, app, version, home=None):
+        """Args:
+            app: What the artist works in, e.g. `blender 3.4.1`.
+            version: Of this plug-in.
+            home: The node's folder; else `PEERFARM_HOME`, else `~/.peerfarm`.
+        """
+        self.app = app
+        self.version = version
+        self.home = home or os.environ.get("PEERFARM_HOME") or os.path.join(os.path.expanduser("~"), ".peerfarm")
+        self.state = CONNECTING
+        self.sentence = "looking for peerfarm"
+        self.hint = ""
+        self._lock = threading.Condition()
+        self._inbox = collections.deque()
+        self._events = collections.deque(maxlen=MAX_EVENTS)
+        self._outbox = collections.deque()
+        self._handlers = []
+        self._number = 0
+        self._open = 0
+        self._thread = None
+        self.is_closing = False
+        self._started_s = -START_AGAIN_S
+        self._wake = None
+
+    # Main thread
+
+    @property
+    def can_start(self):
+        """Whether a button that starts the node would help."""
+        return self.state == NOT_RUNNING
+
+    def open(self):
+        """Begin to connect, and keep connecting; returns at once."""
+        if self._thread is not None:
+            return
+        self._wake = socket.socketpair()
+        self._wake[0].setblocking(False)
+        self._wake[1].setblocking(False)
+        self.is_closing = False
+        self._thread = threading.Thread(target=self._run, name="peerfarm", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout_s=1.0):
+        """End the thread; nothing is handed out any more."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self.is_closing = True
+        self._prod()
+        thread.join(timeout_s)
+        if not thread.is_alive():
+            for end in self._wake:
+                end.close()
+        with self._lock:
+            self._inbox.clear()
+            self._events.clear()
+
+    def listen(self, handler):
+        """Have each event of the node handed to `handler(event)`, within `drain`."""
+        self._handlers.append(handler)
+
+    def call(self, method, params=None, on_answer=None, on_fault=None, on_progress=None, prepare=None):
+        """Ask the node; the answer, or a Fault, is handed out by a later `drain`.
+
+        Args:
+            on_progress: Gets the events that belong to this request (`submit/progress`).
+            prepare: Called with the answer in the connection's thread; what it gives is handed out instead.
+
+        Returns:
+            The request's number, or 0 when it was not taken.
+        """
+        self._number += 1
+        number = self._number
+        asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}}
+        line = json.dumps(asked).encode("ascii") + b"\n"
+        request = Request(number, line, on_answer, on_fault, on_progress, prepare)
+        fault = None
+        if len(line) > REQUEST_BYTES:
+            fault = Fault("This is too much to send at once.", "Send fewer steps or files in one job.")
+        elif self.state in (NOT_RUNNING, REFUSED):
+            fault = self._fault()
+        elif self._open >= MAX_REQUESTS:
+            fault = Fault("peerfarm is busy.", "Try again in a moment.", "busy")
+        self._open += 1
+        if fault is not None:
+            self.hand(request, fault)
+            return 0
+        with self._lock:
+            self._outbox.append(request)
+        self._prod()
+        return number
+
+    def drain(self, budget_s=0.002):
+        """Hand out what came, for at most so long (one call more at the end); True when there was anything."""
+        until_s = time.perf_counter() + budget_s
+        did = False
+        while True:
+            with self._lock:
+                if self._inbox:
+                    deed = self._inbox.popleft()
+                elif self._events:
+                    deed = (self._tell, self._events.popleft())
+                else:
+                    return did
+            did = True
+            deed[0](deed[1])
+            if time.perf_counter() >= until_s:
+                return True
+
+    def wait(self, limit_s):
+        """For programs without a window: wait until there is something to drain; False when nothing came."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._inbox or self._events, limit_s)
+
+    def start_node(self):
+        """Start peerfarm on this machine, at most once in 20 s; what to tell the artist."""
+        now_s = time.monotonic()
+        if now_s - self._started_s < START_AGAIN_S:
+            return "peerfarm is starting; this takes a few seconds."
+        try:
+            argv, environment = self._launch()
+            detached = {"start_new_session": True}
+            if sys.platform == "win32":
+                detached = {"creationflags": 0x00000008 | 0x00000200}
+            subprocess.Popen(
+                argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, close_fds=True, **detached
+            )
+        except (OSError, ValueError) as error:
+            return "peerfarm could not be started (%s): run `peerfarm start` in a terminal." % error
+        self._started_s = now_s
+        self._prod()
+        return "peerfarm is starting; this takes a few seconds."
+
+    def _launch(self):
+        """The command that starts the node, and its environment: without what the application set for its Python."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        try:
+            with open(os.path.join(self.home, "launch.json"), "rb") as file:
+                launch = json.loads(file.read(65536).decode("utf-8"))
+            argv = [str(word) for word in launch["argv"]]
+            environment.update({str(key): str(value) for key, value in launch.get("environment", {}).items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            argv = []
+        return argv or ["peerfarm", "start"], environment
+
+    def _tell(self, event):
+        for handler in list(self._handlers):
+            handler(event)
+
+    def _finish(self, deed, value):
+        self._open -= 1
+        if deed is not None:
+            deed(value)
+
+    # Either thread
+
+    def hand(self, request, result):
+        """Queue an answer or a Fault for the main thread."""
+        deed = request.on_fault if isinstance(result, Fault) else request.on_answer
+        self.put(lambda value: self._finish(deed, value), result)
+
+    def put(self, deed, value):
+        """Have `deed(value)` called within `drain`."""
+        with self._lock:
+            self._inbox.append((deed, value))
+            self._lock.notify_all()
+
+    def _prod(self):
+        try:
+            self._wake[0].send(b"!")
+        except (OSError, TypeError):
+            pass  # the pipe is full, so the thread is awake; or there is no thread
+
+    def _fault(self):
+        return Fault(self.sentence, self.hint, self.state)
+
+    # The connection's thread
+
+    def _run(self):
+        while not self.is_closing:
+            talk = None
+            try:
+                link = connect(read_place(self.home), self.app, self.version)
+                try:
+                    talk = Conversation(link, self._wake[1], self)
+                    talk.run()
+                finally:
+                    link.close()
+            except Fault as fault:
+                self._set(NOT_RUNNING if fault.kind == NOT_RUNNING else REFUSED, fault.sentence, fault.hint)
+            except OSError:
+                self._set(NOT_RUNNING, "peerfarm went away.", START_HINT)
+            except Exception as error:  # a bug here must not end the panel's sight
+                self._set(REFUSED, "The connection to peerfarm failed: %r." % (error,), "It is tried again.")
+            self._fail(talk.waiting if talk is not None else {})
+            if not self.is_closing:
+                select.select([self._wake[1]], [], [], RETRY_S)
+                self.drink()
+
+    def _fail(self, waiting):
+        left = list(waiting.values())
+        request = self.next_request()
+        while request is not None:
+            left.append(request)
+            request = self.next_request()
+        for request in left:
+            self.hand(request, self._fault())
+
+    def _set(self, state, sentence, hint=""):
+        def change(_=None):
+            self.state, self.sentence, self.hint = state, sentence, hint
+
+        # At once, for what is asked before the next drain, and once more in order, so that panels see it change.
+        change()
+        self.put(change, None)
+
+    def next_request(self):
+        """The next question to send, or None."""
+        with self._lock:
+            return self._outbox.popleft() if self._outbox else None
+
+    def connected(self):
+        """The node has answered the hello."""
+        self._set(CONNECTED, "connected")
+
+    def heard(self, event):
+        """Queue an event; the oldest is lost when nobody drains."""
+        with self._lock:
+            self._events.append(event)
+            self._lock.notify_all()
+
+    def drink(self):
+        """Empty the pipe that wakes the thread."""
+        try:
+            while self._wake[1].recv(4096):
+                pass
+        except OSError:
+            pass
+
+
+def call_once(app, version, method, params=None, on_progress=None, limit_s=ANSWER_S, home=None):
+    """Ask the node and wait, for programs without a window; each sign of progress renews the limit.
+
+    Raises:
+        Fault: Peerfarm is not running, refuses, or does not answer within `limit_s`.
+    """
+    link = Link(app, version, home)
+    link.open()
+    ended = []
+    until = [time.monotonic() + limit_s]
+
+    def moved(event):
+        until[0] = time.monotonic() + limit_s
+        if on_progress is not None:
+            on_progress(event)
+
+    try:
+        while link.state == CONNECTING and time.monotonic() < until[0]:
+            link.wait(0.2)
+            link.drain(1.0)
+        link.call(method, params, ended.append, ended.append, moved)
+        while not ended and time.monotonic() < until[0]:
+            link.wait(0.2)
+            link.drain(1.0)
+        if not ended:
+            raise Fault("peerfarm did not answer in time.", "Try again.", "late")
+        if isinstance(ended[0], Fault):
+            raise ended[0]
+        return ended[0]
+    finally:
+        link.close()

@@ -1,0 +1,344 @@
+"""What a panel shows of the farm: sentences and rows, kept up to date, without any user interface.
+
+`tick` belongs into a timer of the application's main thread, a few times a second; drawing reads `view` alone. The
+standard library alone, Python 3.7 or later; the same file in the plug-ins for Blender and Maya.
+"""
+
+import base64
+import collections
+import os
+import shutil
+import tempfile
+
+from .client import CONNECTED
+
+ASK_S = 1.0
+"""The farm is asked at most so often, after something happened."""
+REST_S = 10.0
+"""And at least so often."""
+LOG_BYTES = 20000
+THUMBNAIL_PIXELS = 160
+
+JOB_WORDS = {
+    "ready": "waiting for a worker", "active": "rendering", "paused": "paused", "done": "done", "failed": "failed",
+    "cancelled": "cancelled", "blocked": "waiting for other steps",
+}
+NODE_WORDS = {"suspect": "does not answer", "dead": "away", "left": "stopped", "unknown": "not seen yet"}
+
+NodeRow = collections.namedtuple("NodeRow", "name state words is_self progress")
+NodeRow.__doc__ = "One machine of the farm; `progress` is 0 to 1, of what it renders first."
+
+JobRow = collections.namedtuple(
+    "JobRow",
+    "id name status words progress left error output can_pause can_resume can_cancel can_retry thumbnail done",
+)
+JobRow.__doc__ = """One job of this user. `words` say the status, `left` the time left (or ""), `thumbnail` is the path of a
+small PNG (or ""), `done` counts finished frames."""
+
+View = collections.namedtuple("View", "revision sentence hint can_start nodes jobs more_jobs alarms farm version")
+View.__doc__ = """All that a panel shows. `revision` grows with every change; `sentence` is what is the matter, or how the
+farm is; `version` that of the node."""
+
+
+def duration(seconds):
+    """Seconds as `20 s`, `3 min` or `2 h 5 min`; empty when nobody knows."""
+    if seconds is None or seconds < 0:
+        return ""
+    if seconds < 60:
+        return "%d s" % max(1, round(seconds))
+    minutes = int(round(seconds / 60.0))
+    return "%d min" % minutes if minutes < 60 else "%d h %d min" % (minutes // 60, minutes % 60)
+
+
+def size(count):
+    """Bytes as `12.3 MB`."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return ("%d %s" if unit == "B" else "%.1f %s") % (count, unit)
+        count /= 1000.0
+    return "%.1f TB" % count
+
+
+def sending_words(event):
+    """How a submission is getting on, from a `submit/progress` event."""
+    words = event.get("text") or "packing"
+    if event.get("total_bytes"):
+        words += ", %s of %s" % (size(event.get("done_bytes", 0)), size(event["total_bytes"]))
+        if event.get("rate_bytes_s"):
+            words += ", %s a second" % size(event["rate_bytes_s"])
+        left = duration(event.get("left_s"))
+        words += ", %s left" % left if left else ""
+    return words
+
+
+def sending_share(event):
+    """The same as a share of 1."""
+    total = event.get("total_bytes") or 0
+    return min(1.0, event.get("done_bytes", 0) / float(total)) if total else 0.0
+
+
+def node_rows(nodes):
+    """From the answer to `nodes`; the own machine first, then those that render, then by name."""
+    rows = [_node_row(node) for node in nodes]
+    return sorted(rows, key=lambda row: (not row.is_self, row.state != "live", -row.progress, row.name))
+
+
+def _node_row(node):
+    tasks, fetching = node.get("tasks") or [], node.get("fetching") or []
+    progress = tasks[0].get("progress") or 0.0 if tasks else 0.0
+    if node["state"] != "live":
+        words = NODE_WORDS.get(node["state"], node["state"])
+    elif tasks:
+        names = ["frame %s" % task["frames"] if task.get("frames") else "a task" for task in tasks[:3]]
+        words = "rendering " + ", ".join(names) + (" and more" if len(tasks) > 3 else "")
+    elif fetching:
+        words = "fetching files, %d %%" % int(100 * (fetching[0].get("progress") or 0.0))
+    else:
+        words = "idle" if node.get("render") else "does not render"
+    return NodeRow(node["name"], node["state"], words, bool(node.get("is_self")), progress)
+
+
+def job_row(job, thumbnail=""):
+    """From a SUMMARY of the node."""
+    status, frames = job["status"], job.get("frames") or {}
+    words = JOB_WORDS.get(status, status)
+    if status == "ready" and job.get("waits"):
+        words = str(job["waits"])
+    elif status == "done" and job.get("published", 0) < frames.get("total", 0):
+        words = "done, frames are on their way"
+    elif frames.get("total"):
+        words += ", %d of %d frames" % (frames.get("done", 0), frames["total"])
+    left = duration(job.get("eta_s")) if status == "active" else ""
+    return JobRow(
+        job["id"], job["name"], status, words, job.get("progress") or 0.0, left, job.get("error") or "",
+        job.get("output") or "", status in ("ready", "active", "blocked"), status == "paused",
+        status not in ("done", "cancelled"), status in ("failed", "cancelled"), thumbnail, frames.get("done", 0),
+    )
+
+
+class Board(object):
+    """Keeps a View up to date over a Link, and carries out what the artist clicks. Never waits, never raises."""
+
+    def __init__(self, link, limit=20):
+        """Args: limit: How many jobs are shown, the newest."""
+        self.link = link
+        self.limit = limit
+        self.notice = ""
+        """What the last click came to, or why it failed."""
+        self.view = View(0, link.sentence, "", False, (), (), 0, (), "", "")
+        self._answers = {}
+        self._asked = 0
+        self._is_stale = True
+        self._asked_s = -REST_S
+        self._sending = 0
+        self._pictures = {}
+        self._picture_asked = False
+        self._directory = ""
+        link.listen(self._heard)
+
+    def close(self):
+        """Remove the pictures from the disk."""
+        if self._directory:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = ""
+            self._pictures.clear()
+
+    def tick(self, now_s, budget_s=0.002):
+        """Hear what came and ask what has to be asked; True when `view` or `notice` changed."""
+        before = self.view.revision, self.notice
+        self.link.drain(budget_s)
+        if self.link.state != CONNECTED:
+            self._answers.clear()
+            self._asked = 0
+            self._is_stale = True
+            self._asked_s = -REST_S
+            self._show()
+        elif not self._asked and now_s - self._asked_s >= (ASK_S if self._is_stale else REST_S):
+            self._ask(now_s)
+        return before != (self.view.revision, self.notice)
+
+    def refresh(self):
+        """Ask the farm soon."""
+        self._is_stale = True
+
+    # What the artist clicks
+
+    def pause(self, job):
+        """Start no more tasks of a job."""
+        self._order("pause", job, "Paused.")
+
+    def resume(self, job):
+        """Go on with a paused job."""
+        self._order("resume", job, "Goes on.")
+
+    def cancel(self, job):
+        """Stop a job and its running tasks."""
+        self._order("cancel", job, "Cancelled.")
+
+    def retry(self, job):
+        """Render what failed or was cancelled again."""
+        self._order("retry", job, "Is tried again.")
+
+    def set_priority(self, job, priority):
+        """0 to 100; higher goes first."""
+        self._order("priority", job, "Priority is %d now." % priority, priority=priority)
+
+    def log_text(self, job, on_text):
+        """Hand the end of the renderer's log of the latest attempt to `on_text(text)`."""
+        def show(answer):
+            on_text(answer.get("text") or "The log is empty.")
+
+        self.link.call("log", {"job": job, "tail": LOG_BYTES}, show, self._failed)
+
+    def start_node(self):
+        """Start peerfarm on this machine."""
+        self.notice = self.link.start_node()
+
+    @property
+    def is_sending(self):
+        """Whether a submission is under way."""
+        return self._sending != 0
+
+    def send(self, job, allow_missing=False, files=(), on_progress=None, on_done=None, on_fault=None):
+        """Submit a job: `on_progress(words, share)`, then `on_done(answer)` or `on_fault(fault)`."""
+        def progress(event):
+            if on_progress is not None:
+                on_progress(sending_words(event), sending_share(event))
+
+        def done(answer):
+            self._sending = 0
+            self.notice = "Sent: %d frames in %d tasks." % (answer.get("frames", 0), answer.get("tasks", 0))
+            if answer.get("warnings"):
+                self.notice += " " + str(answer["warnings"][0])
+            self.refresh()
+            if on_done is not None:
+                on_done(answer)
+
+        def fault(error):
+            self._sending = 0
+            self.notice = str(error)
+            if on_fault is not None:
+                on_fault(error)
+
+        params = {"job": job, "allow_missing": bool(allow_missing)}
+        if files:
+            params["files"] = list(files)
+        number = self.link.call("submit", params, done, fault, progress)
+        self._sending = number
+        return number
+
+    def cancel_send(self):
+        """Give up the submission that is under way."""
+        self.link.call("cancel_submit", {}, None, self._failed)
+
+    # What the node tells
+
+    def _order(self, method, job, words, **params):
+        def done(_):
+            self.notice = words
+            self.refresh()
+
+        params["job"] = job
+        self.link.call(method, params, done, self._failed)
+
+    def _failed(self, fault):
+        self.notice = str(fault)
+
+    def _heard(self, event):
+        if event.get("type") != "submit/progress":
+            self._is_stale = True
+
+    def _ask(self, now_s):
+        self._asked_s = now_s
+        self._is_stale = False
+        self._asked = 3
+        limit = {"limit": self.limit, "mine": True}
+        for method, params, prepare in (
+            ("status", {}, None),
+            ("nodes", {}, lambda answer: node_rows(answer["nodes"])),
+            ("jobs", limit, lambda answer: ([job_row(job) for job in answer["jobs"]], answer.get("total", 0))),
+        ):
+            self.link.call(method, params, self._keep(method), self._lost, None, prepare)
+
+    def _keep(self, method):
+        def keep(answer):
+            self._answers[method] = answer
+            self._asked = max(0, self._asked - 1)
+            if not self._asked:
+                self._show()
+                self._ask_picture()
+
+        return keep
+
+    def _lost(self, fault):
+        self._asked = max(0, self._asked - 1)
+        self.notice = str(fault)
+
+    def _show(self):
+        if len(self._answers) < 3:
+            new = View(0, self.link.sentence, self.link.hint, self.link.can_start, (), (), 0, (), "", "")
+        else:
+            status = self._answers["status"]
+            nodes = self._answers["nodes"]
+            jobs, total = self._answers["jobs"]
+            farm = (status.get("farm") or {}).get("name", "")
+            jobs = tuple(job._replace(thumbnail=self._pictures.get(job.id, (0, ""))[1]) for job in jobs)
+            new = View(
+                0, self._sentence(farm, nodes), "" if farm else "Run `peerfarm init NAME`, or `peerfarm join`.", False,
+                tuple(nodes), jobs, max(0, total - len(jobs)), tuple(status.get("alarms") or ()), farm,
+                (status.get("node") or {}).get("version", ""),
+            )
+        if new != self.view._replace(revision=0):
+            self.view = new._replace(revision=self.view.revision + 1)
+
+    @staticmethod
+    def _sentence(farm, nodes):
+        if not farm:
+            return "This machine belongs to no farm yet."
+        live = [node for node in nodes if node.state == "live"]
+        busy = sum(node.words.startswith("rendering") for node in live)
+        return "%s: %d %s, %d rendering" % (farm, len(live), "node" if len(live) == 1 else "nodes", busy)
+
+    def _ask_picture(self):
+        """Fetch the last frame of one job that got on, at most one at a time."""
+        if self._picture_asked:
+            return
+        for job in self.view.jobs:
+            if job.done and self._pictures.get(job.id, (0, ""))[0] != job.done:
+                self._picture_asked = True
+                params = {"job": job.id, "size": THUMBNAIL_PIXELS}
+                self.link.call("thumbnail", params, self._keep_picture(job), self._no_picture(job), None, self._write)
+                return
+
+    def _write(self, answer):
+        """In the connection's thread: the picture as a file; its path, or ""."""
+        if not answer.get("png"):
+            return ""
+        if not self._directory:
+            self._directory = tempfile.mkdtemp(prefix="peerfarm-")
+        descriptor, path = tempfile.mkstemp(suffix=".png", dir=self._directory)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64decode(answer["png"]))
+        return path
+
+    def _keep_picture(self, job):
+        def keep(path):
+            self._picture_asked = False
+            former = self._pictures.get(job.id, (0, ""))[1]
+            self._pictures[job.id] = (job.done, path)
+            self._show()
+            if former and former != path:
+                try:
+                    os.unlink(former)
+                except OSError:
+                    pass  # the application still reads it; the directory goes with the panel
+            self._ask_picture()
+
+        return keep
+
+    def _no_picture(self, job):
+        def keep(_):
+            self._picture_asked = False
+            self._pictures[job.id] = (job.done, self._pictures.get(job.id, (0, ""))[1])
+
+        return keep
