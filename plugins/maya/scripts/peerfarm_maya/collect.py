@@ -50,12 +50,19 @@ class Collected(object):
 def collect(settings):
     """The files of the open scene, in the order of the ways to find them."""
     found = Collected()
+    for _ in steps(settings, found):
+        pass
+    return found
+
+
+def steps(settings, found):
+    """The same in short steps, for a window that must not freeze: gives nothing, fills `found`."""
     for way in (_references, _path_editor, _file_attributes, _caches, _geometry_caches, _xgen, _colors):
         try:
-            way(settings, found)
+            for _ in way(settings, found):
+                yield
         except Exception as error:  # a plug-in's own command may be missing or broken
             found.faults.append("A part of the scene could not be looked into (%s): %s" % (_name(way), error))
-    return found
 
 
 def _name(way):
@@ -95,6 +102,7 @@ def _take(settings, found, path, why):
 def _references(settings, found):
     """Scenes that the scene refers to, nested ones too."""
     for node in cmds.ls(type="reference") or []:
+        yield
         if node.endswith("sharedReferenceNode") or node.endswith("_UNKNOWN_REF_NODE_"):
             continue
         path = _guarded(found, "The reference %s" % node, _reference_path, node)
@@ -114,6 +122,7 @@ def _path_editor(settings, found):
     for folder in cmds.filePathEditor(query=True, listDirectories="") or []:
         listed = cmds.filePathEditor(query=True, listFiles=folder, withAttribute=True, status=True) or []
         for at in range(0, len(listed) - 2, 3):
+            yield
             name, attribute = str(listed[at]), str(listed[at + 1])
             _guarded(found, attribute, _one_of_editor, settings, found, folder, name, attribute)
 
@@ -132,6 +141,7 @@ def _one_of_editor(settings, found, folder, name, attribute):
 def _file_attributes(settings, found):
     """Attributes of any node that Maya knows as names of files."""
     for node in cmds.ls() or []:
+        yield
         names = _guarded(found, node, _filename_attributes, node)
         for name in names or []:
             if name in _NOT_FILES:
@@ -164,6 +174,7 @@ def _caches(settings, found):
         if kind not in known:
             continue
         for node in cmds.ls(type=kind) or []:
+            yield
             for name in attributes:
                 plug = "%s.%s" % (node, name)
                 if not _guarded(found, plug, _has, node, name):
@@ -179,6 +190,7 @@ def _has(node, name):
 def _geometry_caches(settings, found):
     """A description (.xml) and its data, one file or one a frame."""
     for node in cmds.ls(type="cacheFile") or []:
+        yield
         folder = "".join(_texts(_guarded(found, node, cmds.getAttr, node + ".cachePath"))[:1])
         name = "".join(_texts(_guarded(found, node, cmds.getAttr, node + ".cacheName"))[:1])
         if not folder or not name:
@@ -198,6 +210,7 @@ def _xgen(settings, found):
         return
     stem = os.path.splitext(settings.scene)[0]
     for node in cmds.ls(type="xgmPalette") or []:
+        yield
         names = _texts(_guarded(found, node, cmds.getAttr, node + ".xgFileName"))
         for name in names or [os.path.basename(stem) + "__" + node.replace(":", "__ns__") + ".xgen"]:
             _take(settings, found, os.path.dirname(settings.scene) + "/" + name, node)
@@ -208,6 +221,7 @@ def _xgen(settings, found):
 
 def _colors(settings, found):
     """An OCIO configuration of the project's own, with the tables beside it; Maya's own is on every machine."""
+    yield
     if not cmds.colorManagementPrefs(query=True, cmConfigFileEnabled=True):
         return
     path = str(cmds.colorManagementPrefs(query=True, configFilePath=True) or "")

@@ -54,9 +54,4 @@ def with_number(path):
 
 
 def _plain(path):
-    kept = "/" if path.startswith("//") else ""
-    return kept + os.path.normpath(path).replace("\\", "/").lstrip("/" if kept else "") if kept else _norm(path)
-
-
-def _norm(path):
     return os.path.normpath(path).replace("\\", "/")
