@@ -106,8 +106,9 @@ def _outputs(chosen, folder):
     outputs = []
     for (layer, camera), one in zip(chosen, given):
         if given.count(one) > 1:
-            layers = len(set(each.node for each, _ in chosen))
-            cameras = len(set(each for _, each in chosen))
+            same = [each for each, other in zip(chosen, given) if other == one]
+            layers = len(set(each.node for each, _ in same))
+            cameras = len(set(each for _, each in same))
             below = ([_plain(layer.label)] if layers > 1 else []) + ([_plain(camera)] if cameras > 1 else [])
             one = ("/".join([one[0].rstrip("/")] + below), one[1])
         outputs.append(one)
