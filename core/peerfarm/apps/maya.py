@@ -20,7 +20,7 @@ from peerfarm.apps.maya_log import MayaReader
 from peerfarm.apps.params import Field, Kind, check_fields
 from peerfarm.apps.programs import program_path
 from peerfarm.errors import AppFailed, InvalidJob
-from peerfarm.model.pathmap import PathMap, join_path, split_path
+from peerfarm.model.pathmap import PathMap, join_path
 from peerfarm.model.render import Capability, RenderTask
 
 RENDERERS = ("file", "arnold", "vray", "redshift", "renderman", "sw", "hw2")
@@ -28,7 +28,7 @@ RENDERERS = ("file", "arnold", "vray", "redshift", "renderman", "sw", "hw2")
 
 FIELDS: dict[str, Field] = {
     "scene": Field(Kind.PATH, is_required=True),
-    "project": Field(Kind.PATH, ""),
+    "project": Field(Kind.PATH),
     "renderer": Field(Kind.TEXT, "file"),
     "camera": Field(Kind.TEXT, ""),
     "layer": Field(Kind.TEXT, ""),
@@ -116,7 +116,7 @@ class MayaApp:
         scene = places.paths.translate(params["scene"]) or params["scene"]
         first, last, spacing = _span(task.frames)
         argv = [found.executable, "-r", params["renderer"]]
-        project = _project_here(params["project"], scene, places.paths)
+        project = _project_here(params["project"] or "", places.paths)
         argv += ["-proj", project] if project else []
         argv += ["-s", str(first), "-e", str(last), "-b", str(spacing), "-pad", str(_padding(task.output_pattern))]
         argv += ["-rd", places.frames, "-im", _prefix(task.output_pattern)]
@@ -127,6 +127,7 @@ class MayaApp:
         argv += ["-ai:alf", "true"] if params["renderer"] == "arnold" else []  # else frames get a watermark
         order = {
             "argv": [*argv, scene],
+            "has_project": bool(project),
             "directory": places.frames,
             "prefix": _prefix(task.output_pattern),
             "frames": [(frame, task.frame_name(frame)) for frame in task.frames],
@@ -177,14 +178,11 @@ def _prefix(pattern: str) -> str:
     return f"_{prefix}" if prefix.startswith("-") else prefix
 
 
-def _project_here(project: str, scene: str, paths: PathMap) -> str:
-    """The project's directory on this machine; the scene's where the project did not come along."""
+def _project_here(project: str, paths: PathMap) -> str:
+    """The project's directory on this machine; empty where nobody named one, or where it did not come along."""
     if project and (here := paths.translate(project)):
         return here
-    if not paths.rules:
-        return project
-    parts = split_path(scene)
-    return join_path(parts[0], parts[1:-1]) if parts else ""
+    return "" if paths.rules else project
 
 
 def _slashed(path: str) -> str:

@@ -61,10 +61,18 @@ def give_names(order: dict[str, Any]) -> None:
             mark("written", frame=frame, path=str(place))
 
 
+def project_of(scene: Path) -> Path:
+    """The nearest folder above the scene that describes a project, else the scene's own."""
+    return next((place for place in scene.parents if (place / "workspace.mel").is_file()), scene.parent)
+
+
 def main() -> int:
     """Run the order; gives Render's exit code, 128 and more for a signal."""
     order = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    code = subprocess.run(order["argv"], stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - no shell
+    *argv, scene = order["argv"]
+    if not order["has_project"]:
+        argv += ["-proj", str(project_of(Path(scene)))]
+    code = subprocess.run([*argv, scene], stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - no shell
     give_names(order)
     return code if code >= 0 else 128 - code
 

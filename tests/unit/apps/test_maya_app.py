@@ -105,9 +105,10 @@ def test_paths_of_other_machines_are_mapped_before_the_scene_opens() -> None:
     compile(command.files["userSetup.py"], "userSetup.py", "exec")
 
 
-def test_a_project_that_did_not_come_along_is_replaced_by_the_scenes_folder() -> None:
+def test_a_project_that_did_not_come_along_is_looked_for_above_the_scene() -> None:
     paths = PathMap((PathRule("/p/scenes", "/w/files"),))
-    assert options(order_of(task_of(project="/elsewhere"), paths))["-proj"] == "/w/files"
+    assert "-proj" not in options(order_of(task_of(project="/elsewhere"), paths))
+    assert options(order_of(task_of(project="/p/scenes/sub"), paths))["-proj"] == "/w/files/sub"
 
 
 @pytest.mark.parametrize("name", ["arnold", "vray", "renderman", "generic"])
