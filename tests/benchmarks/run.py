@@ -30,6 +30,8 @@ BENCHMARKS = (
     "memory",
     "hashing",
     "small_files",
+    "spread",
+    "resend",
 )
 
 

@@ -49,3 +49,12 @@ def test_the_benchmarks_of_the_blob_store_give_their_figures() -> None:
     for name in ("hash_mb_per_s", "pack_mb_per_s", "small_files_pack_s", "small_files_keep_s", "small_files_lay_out_s"):
         assert figures[name] > 0
     assert figures["notes"]["failures"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_benchmarks_of_files_on_their_way_give_their_figures() -> None:
+    figures = run_scaled("spread", "resend")
+    assert figures["spread_8_over_ideal"] > 0
+    assert figures["resend_bytes_per_node"] > 0
+    assert figures["notes"]["failures"] == {}

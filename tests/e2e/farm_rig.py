@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +29,20 @@ class RealNode(FarmNode):
 
     program: Path | None = None
     """Run by Python instead of `peerfarm start --foreground`: a node with something about it."""
+    prefix: Sequence[str] = ()
+    """A program that runs it, and the arguments before its own."""
 
     def start(self) -> None:
         """Start its process, as `FarmNode.start`."""
-        if self.program is None:
+        if self.program is None and not self.prefix:
             super().start()
             return
         self.killed_ns = None
         self._hang_up()
         with self.output.open("ab") as output:
-            command = [sys.executable, str(self.program)]
+            own = ["-m", "peerfarm", "start", "--foreground"] if self.program is None else [str(self.program)]
             self.process = subprocess.Popen(
-                command,
+                [*self.prefix, sys.executable, *own],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -74,13 +74,14 @@ def make_scene() -> None:
     sequence = bpy.data.images.load(str(TEXTURES / "sequence" / "s_0001.png"))
     sequence.source = "SEQUENCE"
     plane(-2, shining("sequence", sequence))
-    for tile in (1001, 1002):
-        picture(TEXTURES / f"tile.{tile}.png", (0, 1, 0))
+    for tile, color in ((1001, (0, 1, 0)), (1002, (1, 1, 0))):
+        picture(TEXTURES / f"tile.{tile}.png", color)
     tiled = bpy.data.images.load(str(TEXTURES / "tile.1001.png"))
     tiled.source = "TILED"
     tiled.filepath = str(TEXTURES / "tile.<UDIM>.png")
     tiled.tiles.new(1002)
-    plane(0, shining("tiles", tiled))
+    for corner in plane(0, shining("tiles", tiled)).data.uv_layers.active.data:
+        corner.uv.x *= 2  # across both tiles
     with bpy.data.libraries.load(str(LIBRARY / "prop.blend"), link=True) as (_, wanted):
         wanted.objects = ["prop"]
     prop = wanted.objects[0]
@@ -89,10 +90,14 @@ def make_scene() -> None:
     bpy.context.scene.collection.objects.link(holder)
     FONTS.mkdir(parents=True, exist_ok=True)
     fonts = Path(bpy.utils.system_resource("DATAFILES"), "fonts")
-    source = next(path for path in sorted(fonts.iterdir()) if path.suffix in {".ttf", ".woff2", ".otf"})
+    known = sorted(path for path in fonts.iterdir() if path.suffix in {".ttf", ".woff2", ".otf"})
+    source = next((path for path in known if "mono" in path.name.lower()), known[0])  # unlike the one built in
     font = shutil.copy(source, FONTS / f"studio{source.suffix}")
-    bpy.ops.object.text_add(location=(-3, 1.2, 0))
-    bpy.context.object.data.font = bpy.data.fonts.load(str(font))
+    bpy.ops.object.text_add(location=(-2.9, -0.8, 1))
+    text = bpy.context.object.data
+    text.font, text.body, text.size = bpy.data.fonts.load(str(font)), "Will it show?", 0.7
+    white = bpy.data.images.load(str(picture(TEXTURES / "white.png", (1, 1, 1))))
+    text.materials.append(shining("white", white))
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     camera.location = (0, 0, 10)
     camera.data.type, camera.data.ortho_scale = "ORTHO", 6.0
@@ -102,7 +107,7 @@ def make_scene() -> None:
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.device = 1, False, "CPU"
     scene.view_settings.view_transform = "Standard"
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 60, 20, 100
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 120, 40, 100
     scene.frame_start, scene.frame_end = 1, FRAMES
     path = SHOTS / "scene.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(path))

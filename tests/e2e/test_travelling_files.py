@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from farm_rig import LIMIT_S, RealFarm, RealNode, names_of, peerfarm
-
-from peerfarm.apps.images import check_image
+import walls
+from apart_rig import ApartFarm, contents, delivered, submit
+from farm_rig import LIMIT_S, names_of, peerfarm
+from openings import Openings
+from PIL import Image
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 MAKE_SCENE = Path(__file__).with_name("make_travelling_scene.py")
-
-
-class ApartFarm(RealFarm):
-    """Nodes that are allowed no folder at all: what they read and write lies below their own homes."""
-
-    def __init__(self, directory: Path, *, knows_blender: bool = False) -> None:
-        super().__init__(directory, knows_blender=knows_blender)
-        self.roots = []
-
-    def add(self, name: str, **settings: object) -> RealNode:
-        """One more node, without roots."""
-        return super().add(name, **{"roots": [], **settings})
+OCEAN = ("--app", "ocean", "--param", "width=64", "--param", "height=36")
 
 
 @pytest.fixture
@@ -37,30 +28,10 @@ def apart(tmp_path: Path) -> Iterator[ApartFarm]:
     farm.close()
 
 
-def delivered(folder: Path) -> dict[str, tuple[int, int]]:
-    """Name -> size of every complete image there."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        with path.open("rb") as stream:
-            info = check_image(stream, path.stat().st_size, path.name)
-        found[path.name] = (info.width, info.height)
-    return found
-
-
-def submit(node: RealNode, *arguments: str) -> str:
-    """`peerfarm submit` by the node's user; the job's id."""
-    done = peerfarm(node, "submit", *arguments, "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return str(json.loads(done.stdout.splitlines()[-1])["job"])
-
-
-OCEAN = ("--app", "ocean", "--param", "width=64", "--param", "height=36")
-
-
 def test_frames_of_workers_without_a_common_folder_arrive_in_the_submitters_folder(apart: ApartFarm) -> None:
     ada, ben, cleo = apart.add_workers(3)
     apart.start()
-    folder = apart.directory / "ada's frames"
+    folder = apart.laptop / "ada's frames"
     job = submit(ada, *OCEAN, "--frames", "1-12", "--output", str(folder / "f_####.png"))
     apart.wait_published(job, ben)
     assert delivered(folder) == dict.fromkeys(names_of(1, 12), (64, 36))
@@ -73,7 +44,7 @@ def test_frames_of_workers_without_a_common_folder_arrive_in_the_submitters_fold
 def test_frames_wait_for_a_submitter_who_is_away_and_fetch_brings_them_to_any_node(apart: ApartFarm) -> None:
     ada, ben, cleo = apart.add_workers(3)
     apart.start()
-    folder = apart.directory / "home" / "frames"
+    folder = apart.laptop / "frames"
     params = ("--param", "seconds_per_frame=0.3")
     job = submit(ada, *OCEAN, *params, "--frames", "1-12", "--output", str(folder / "f_####.png"))
     apart.wait_for("a first frame", lambda: apart.job(job, ben)["frames"]["done"] >= 1)
@@ -89,13 +60,13 @@ def test_frames_wait_for_a_submitter_who_is_away_and_fetch_brings_them_to_any_no
     ada.start()
     ada.await_hello()
     apart.wait_published(job, cleo)
-    assert {p.name: p.read_bytes() for p in folder.iterdir()} == {p.name: p.read_bytes() for p in elsewhere.iterdir()}
+    assert contents(folder) == contents(elsewhere)
 
 
 def test_frames_that_stand_there_are_never_written_over_unasked(apart: ApartFarm) -> None:
     (ada,) = apart.add_workers(1)
     apart.start()
-    folder = apart.directory / "kept"
+    folder = apart.laptop / "kept"
     folder.mkdir()
     (folder / "f_0002.png").write_bytes(b"painted by hand")
     arguments = (*OCEAN, "--frames", "1-3", "--output", str(folder / "f_####.png"))
@@ -109,38 +80,76 @@ def test_frames_that_stand_there_are_never_written_over_unasked(apart: ApartFarm
     assert delivered(folder) == dict.fromkeys(names_of(1, 3), (64, 36))
 
 
+def pixels(folder: Path) -> dict[str, tuple[tuple[int, int], bytes]]:
+    """Name -> size and pixels of every picture there; what else their files hold, such as the date, says nothing."""
+    found = {}
+    for path in folder.iterdir():
+        with Image.open(path) as image:
+            found[path.name] = (image.size, image.convert("RGBA").tobytes())
+    return found
+
+
+def probes(picture: tuple[tuple[int, int], bytes]) -> list[tuple[int, ...]]:
+    """The colors, rounded to full and none, in the middle of the sequence, of each tile and of the library's object."""
+    (width, _), raw = picture
+    return [tuple(round(raw[4 * (10 * width + x) + at] / 255) for at in range(3)) for x in (20, 50, 70, 100)]
+
+
 @pytest.mark.blender
-def test_a_scene_with_all_it_needs_renders_far_from_home_though_its_submitter_dies(tmp_path: Path) -> None:
+def test_a_scene_with_all_it_needs_renders_far_from_home_as_it_does_at_home_though_its_submitter_dies(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     blender = shutil.which("blender")
     assert blender, "install Blender, or run pytest with -m 'not blender'"
-    show = tmp_path / "laptop" / "show"
-    subprocess.run(
-        [blender, "-b", "--factory-startup", "-P", str(MAKE_SCENE), "--", str(show), "6"],
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
     farm = ApartFarm(tmp_path, knows_blender=True)
+    show, at_home = farm.laptop / "show", tmp_path / "at home"
+    making = [blender, "-b", "--factory-startup", "-P", str(MAKE_SCENE), "--", str(show), "6"]
+    subprocess.run(making, stdout=subprocess.DEVNULL, check=True)
+    scene = str(show / "shots" / "scene.blend")
+    rendering = [blender, "-b", scene, "-o", f"{at_home}/f_####", "-F", "PNG", "-x", "1", "-s", "1", "-e", "6", "-a"]
+    subprocess.run(rendering, stdout=subprocess.DEVNULL, check=True)
+    assert probes(pixels(at_home)["f_0006.png"]) == [(1, 0, 0), (0, 1, 0), (1, 1, 0), (0, 0, 1)]
+    record_property("workers_cannot_reach_the_artists_folder", walls.are_possible())
     try:
         ada, ben, cleo = farm.add_workers(3)
         farm.start()
-        folder = tmp_path / "laptop" / "frames"
-        scene = str(show / "shots" / "scene.blend")
+        folder = farm.laptop / "frames"
         job = submit(ada, scene, "--frames", "1-6", "--chunk", "1", "--output", str(folder / "f_####.png"))
+        openings = Openings(show, farm.laptop / "studio-fonts")
         starts_elsewhere = {ben.name, cleo.name}
         farm.wait_for(
             "renders away from home", lambda: starts_elsewhere <= {start.node for start in farm.starts(job)}, 120
         )
         farm.kill(ada)
-        (tmp_path / "laptop").rename(tmp_path / "laptop that is away")
-        farm.wait_for("the last frame", lambda: farm.job(job, ben)["status"] == "done", 150)
+        away = farm.laptop.rename(tmp_path / "laptop that is away")
+        farm.wait_for("the end of the job", lambda: farm.job(job, ben)["status"] in {"done", "failed"}, 150)
+        assert farm.job(job, ben)["status"] == "done", farm.job(job, ben)["error"]
         copy = tmp_path / "copy"
         assert peerfarm(ben, "fetch", job, str(copy)).returncode == 0
-        (tmp_path / "laptop that is away").rename(tmp_path / "laptop")
+        away.rename(farm.laptop)
         ada.start()
         ada.await_hello()
         farm.wait_published(job, cleo, LIMIT_S)
-        assert delivered(folder) == dict.fromkeys(names_of(1, 6), (60, 20))
-        assert {p.name: p.read_bytes() for p in folder.iterdir()} == {p.name: p.read_bytes() for p in copy.iterdir()}
+        assert sorted(contents(folder)) == names_of(1, 6)
+        assert contents(folder) == contents(copy)
+        assert pixels(folder) == pixels(at_home)  # exactly: with one sample nothing depends on threads
+        assert openings.seen() == set(), "the artist's files were read after they had been packed"
         assert farm.duplicate_starts(job) == 0
     finally:
         farm.close()
+
+
+def test_whoever_reads_the_artists_files_would_be_noticed(tmp_path: Path) -> None:
+    texture = tmp_path / "show" / "textures" / "wood.png"
+    texture.parent.mkdir(parents=True)
+    texture.write_bytes(b"wood")
+    openings = Openings(tmp_path / "show")
+    assert openings.seen() == set()
+    read = [sys.executable, "-c", "import sys; print(len(open(sys.argv[1]).read()))", str(texture)]
+    assert subprocess.run(read, capture_output=True, check=True).stdout == b"4\n"
+    assert openings.seen() == {str(texture)}
+    if walls.are_possible():
+        ended = subprocess.run([*walls.behind([tmp_path / "show"]), *read], capture_output=True, check=False)
+        assert b"FileNotFoundError" in ended.stderr
+        assert openings.seen() == set()
+    openings.close()

@@ -102,9 +102,9 @@ sys.path.append({RENDERERS!r})
 from blender_reference import absolute
 from blender_references import references
 from blender_remap import missing_files, open_scene
-warnings = open_scene({str(scene)!r}, json.loads({json.dumps(paths.as_json())!r}))
+opened = open_scene({str(scene)!r}, json.loads({json.dumps(paths.as_json())!r}))
 named = [(each.owner, absolute(each.path, each.library)) for each in references()]
-print("\\nTOLD " + json.dumps(dict(named=named, missing=missing_files(), warnings=warnings)))
+print("\\nTOLD " + json.dumps(dict(named=named, missing=missing_files(opened), warnings=opened.warnings)))
 """
     line = next(line for line in run_script(script).splitlines() if line.startswith("TOLD "))
     told: dict[str, Any] = json.loads(line.removeprefix("TOLD "))

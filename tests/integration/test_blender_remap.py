@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,11 @@ red = wall("Left", -9, glowing("Red", top / "maps" / "red.png"))
 green = wall("Right", 0, glowing("Green", top / "elsewhere" / "green_0001.png", "SEQUENCE"))
 green.data.materials[0].node_tree.nodes["Image Texture"].image_user.frame_duration = 1
 stage(red, green)
+save(top / "shots" / "scene.blend")
+"""
+
+RELATIVE = """
+bpy.data.images["red.png"].filepath = "//../maps/red.png"
 save(top / "shots" / "scene.blend")
 """
 
@@ -157,12 +163,63 @@ def test_a_path_that_the_job_did_not_bring_is_left_and_told(tmp_path: Path) -> N
     assert pixel(frame, 28) == (0, 255, 0)
 
 
-def test_a_file_of_this_machine_that_takes_the_place_of_one_not_brought_is_told(tmp_path: Path) -> None:
+def brought(scene: Path, tmp_path: Path, *names: str) -> PathMap:
+    """A checkout with the scene and these of its files, while everything lies on this machine as the scene names it."""
+    found = collect(scene, tmp_path / "work")
+    kept = tuple(file for file in found.files if file.path == str(scene) or Path(file.path).name in names)
+    return check_out(replace(found, files=kept), tmp_path / "checkout")
+
+
+def test_a_file_of_this_machine_never_stands_in_for_one_that_was_not_brought(tmp_path: Path) -> None:
     scene = made(tmp_path / "made", RED_AND_GREEN)
-    paths = PathMap((PathRule(str(scene.parent), str(scene.parent)),), is_composed=True)
-    printed, frame = render(str(scene), tmp_path / "mapped", paths)
-    assert "which the job did not bring along" in printed
-    assert pixel(frame, 4) == (255, 0, 0)
+    paths = brought(scene, tmp_path, "green_0001.png")
+    printed, frame = render(str(scene), tmp_path / "refused", paths)
+    assert f"1 file(s) that the scene uses are not on this machine, first {tmp_path}/made/maps/red.png" in printed
+    assert not frame.exists()
+    printed, frame = render(str(scene), tmp_path / "allowed", paths, allow_missing=True)
+    assert "maps/red.png, which the job did not bring along; what this machine has under that name is" in printed
+    assert pixel(frame, 4) != (255, 0, 0)
+    assert pixel(frame, 28) == (0, 255, 0)
+    assert not (tmp_path / "checkout" / "missing").exists()
+
+
+def test_a_library_of_this_machine_never_stands_in_for_one_that_was_not_brought(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", LINKED)
+    for names in (("set.blend", "red.png"), ("paint.blend", "red.png")):
+        home = tmp_path / names[0]
+        paths = brought(scene, home, *names)
+        printed, frame = render(str(scene), home / "refused", paths)
+        assert "1 file(s) that the scene uses are not on this machine" in printed
+        assert not frame.exists()
+        printed, frame = render(str(scene), home / "allowed", paths, allow_missing=True)
+        assert frame.is_file(), printed
+        assert pixel(frame, 4) != (255, 0, 0)
+
+
+def test_no_kind_of_file_is_taken_from_this_machine(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path / "made", "absolute")
+    paths = brought(scene, tmp_path)
+    here = paths.translate(str(scene))
+    assert here is not None
+    told = named_after_remap(Path(here), paths)
+    stray = [
+        path for _, path in told["named"] if not path.startswith(str(tmp_path / "checkout")) and Path(path).exists()
+    ]
+    assert stray == []
+    assert not (tmp_path / "checkout" / "missing").exists()
+    assert str(tmp_path / "made/elsewhere/far.png") in told["missing"]
+
+
+def test_a_relative_path_that_climbs_out_of_the_checkout_finds_nothing(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", RED_AND_GREEN + RELATIVE)
+    found = collect(scene, tmp_path / "work")
+    alone = replace(found, base=str(scene.parent), files=found.files[:1])
+    paths = check_out(alone, tmp_path / "home" / "checkout")
+    shutil.copytree(tmp_path / "made" / "maps", tmp_path / "home" / "maps")
+    printed, frame = render(str(scene), tmp_path / "refused", paths)
+    assert f"{tmp_path}/home/maps/red.png, which the job did not bring along" in printed
+    assert "2 file(s) that the scene uses are not on this machine" in printed
+    assert not frame.exists()
 
 
 def test_shared_storage_under_another_path_needs_no_copy(tmp_path: Path) -> None:

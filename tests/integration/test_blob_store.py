@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -246,12 +247,12 @@ def test_what_is_no_plain_file_is_not_taken_in(store: BlobStore, tmp_path: Path)
     (tmp_path / "round").symlink_to(tmp_path / "round")
     (tmp_path / "link").symlink_to("/etc/hostname")
     for name, keep, words in (
-        ("pipe", True, "no plain file"),
+        ("pipe", True, "a named pipe"),
         ("round", True, "round in a circle"),
-        (".", True, "no plain file"),
+        (".", True, "a folder"),
         ("missing", True, "not there"),
         ("link", False, "a link"),
-        ("pipe", False, "no plain file"),
+        ("pipe", False, "a named pipe"),
     ):
         with pytest.raises(FileFault, match=words):
             store.take_in(tmp_path / name, keep=keep)
@@ -275,8 +276,15 @@ def test_pins_outlive_a_restart_and_are_replaced_as_a_whole(store: BlobStore, tm
     again.close()
 
 
+def quota_for(scene_bytes: int) -> int:
+    """The quota that leaves so many bytes to scenes: a twentieth of it is kept for frames."""
+    quota_bytes = scene_bytes * 20 // 19
+    assert quota_bytes - quota_bytes // 20 == scene_bytes
+    return quota_bytes
+
+
 def test_what_was_unused_for_longest_goes_first_and_pinned_blobs_never_go(tmp_path: Path) -> None:
-    store = BlobStore(tmp_path / "store", 1000)
+    store = BlobStore(tmp_path / "store", quota_for(1000))
     refs = [store.put_bytes(bytes([number]) * 250)[0] for number in range(4)]
     store.pin("result/a", [refs[0].id])
     assert store.read_block(refs[1], 0) is not None, "used just now"
@@ -286,7 +294,7 @@ def test_what_was_unused_for_longest_goes_first_and_pinned_blobs_never_go(tmp_pa
     assert store.usage().bytes == 800
     store.put_bytes(b"y" * 750)
     assert [store.has(ref.id) for ref in refs] == [True, False, False, False]
-    with pytest.raises(DiskFull, match="no room for 751 bytes") as refused:
+    with pytest.raises(DiskFull, match="no room for 751 B") as refused:
         store.put_bytes(b"z" * 751)
     assert "store_gb" in refused.value.hint
     assert store.has(refs[0].id)
@@ -318,7 +326,7 @@ def test_a_lowered_quota_evicts_at_once_when_asked_but_leaves_the_pinned(tmp_pat
 
 
 def test_room_is_set_aside_for_what_is_being_fetched(tmp_path: Path) -> None:
-    store = BlobStore(tmp_path / "store", 500_000)
+    store = BlobStore(tmp_path / "store", quota_for(500_000))
     blocks = blocks_of(LARGE)
     store.begin(blocks.ref, blocks)
     store.pin("scene/a", [blocks.id])
@@ -333,6 +341,80 @@ def test_room_is_set_aside_for_what_is_being_fetched(tmp_path: Path) -> None:
         store.write_block(blocks.ref, 0, part(LARGE, 0))
     assert files_in(tmp_path / "store") == []
     store.close()
+
+
+def test_a_scene_leaves_room_for_frames_and_frames_may_take_more_than_the_quota(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path / "store", 1_000_000)
+    with pytest.raises(DiskFull, match="`store_gb` allows, and 50 kB are kept free for frames"):
+        store.put_bytes(b"s" * 950_001, "scene/a")
+    scene, _ = store.put_bytes(b"s" * 950_000, "scene/a")
+    loose, _ = store.put_bytes(b"")
+    for number in range(4):
+        frame = tmp_path / f"{number}.exr"
+        frame.write_bytes(bytes([number]) * 40_000)
+        store.take_in(frame, keep=False, pin=f"result/{number}")
+    fetched = blocks_of(LARGE)
+    store.needs(len(LARGE), is_frame=True)
+    store.begin(fetched.ref, fetched, is_frame=True)
+    assert store.usage().bytes == 950_000 + 4 * 40_000 + len(LARGE)
+    assert store.has(scene.id)
+    with pytest.raises(DiskFull):
+        store.needs(1)
+    store.unpin("scene/a")
+    frame.write_bytes(b"the next")
+    store.take_in(frame, keep=False, pin="result/next")
+    assert not store.has(scene.id), "what nobody needs makes way before the quota is passed"
+    assert store.has(loose.id)
+    store.close()
+
+
+def test_the_room_that_scenes_leave_to_frames_is_bounded(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path / "store", 100_000_000_000)
+    with pytest.raises(DiskFull, match=r"1\.0 GB are kept free"):
+        store.needs(99_000_000_001)
+    store.close()
+
+
+def test_frames_are_bounded_by_the_disk(store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peerfarm.store.blobs.stock.free_bytes", lambda _directory: SPARE_BYTES + 99)
+    frame = tmp_path / "f.exr"
+    frame.write_bytes(b"f" * 100)
+    with pytest.raises(DiskFull, match=f"on the disk of {tmp_path / 'store'}: 268 MB are kept free"):
+        store.take_in(frame, keep=False)
+    assert frame.exists()
+
+
+def test_folders_of_the_store_that_somebody_removed_are_made_again(store: BlobStore, tmp_path: Path) -> None:
+    before, _ = store.put_bytes(b"before", "result/before")
+    shutil.rmtree(tmp_path / "store")
+    frame = tmp_path / "f.exr"
+    frame.write_bytes(b"rendered after")
+    taken, _ = store.take_in(frame, keep=False, pin="result/after")
+    blocks = blocks_of(LARGE)
+    store.begin(blocks.ref, blocks)
+    for number in range(len(blocks.hashes)):
+        assert store.write_block(blocks.ref, number, part(LARGE, number))
+    assert store.read_bytes(before) is None
+    again, _ = store.put_bytes(b"before")
+    assert again == before
+    assert store.read_bytes(before) == b"before"
+    new = reopened(store, tmp_path)
+    assert new.pin_keys() == ("result/after", "result/before")
+    assert new.read_bytes(taken) == b"rendered after"
+    assert new.read_bytes(blocks.ref) == LARGE
+    new.close()
+
+
+def test_a_file_of_the_store_that_somebody_removed_is_taken_in_again(store: BlobStore, tmp_path: Path) -> None:
+    frame = tmp_path / "f.exr"
+    for _ in range(2):
+        frame.write_bytes(b"the same")
+        ref, _ = store.take_in(frame, keep=False, pin="result/a")
+        path = store.open_blob(ref)
+        assert path is not None
+        path.unlink()
+    assert store.open_blob(ref) is None
+    assert store.take_gone() == (Gone(ref.id, GoneReason.DAMAGED),)
 
 
 def test_a_disk_that_is_nearly_full_is_left_room_for_the_log(
@@ -499,7 +581,7 @@ def test_a_sync_that_fails_keeps_nothing_and_the_blob_can_be_fetched_again(
 
 
 def test_what_is_here_or_on_its_way_is_put_without_asking_for_more_room(tmp_path: Path) -> None:
-    store = BlobStore(tmp_path / "store", len(LARGE) + 5)
+    store = BlobStore(tmp_path / "store", quota_for(len(LARGE) + 5))
     other, _ = store.put_bytes(b"other")
     blocks = blocks_of(LARGE)
     store.begin(blocks.ref, blocks)

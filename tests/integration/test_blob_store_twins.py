@@ -22,13 +22,13 @@ KEYS = st.sampled_from(["scene/a", "result/b"])
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), NUMBERS),
-        st.tuples(st.just("begin"), NUMBERS),
+        st.tuples(st.just("begin"), NUMBERS, st.booleans()),
         st.tuples(st.just("write"), NUMBERS, st.integers(0, 4), st.booleans()),
         st.tuples(st.just("write"), NUMBERS, st.integers(0, 4), st.just(True)),
         st.tuples(st.just("read"), NUMBERS, st.integers(-1, 4)),
         st.tuples(st.just("drop"), NUMBERS),
         st.tuples(st.just("pin"), KEYS, st.lists(NUMBERS, max_size=3)),
-        st.tuples(st.just("needs"), st.integers(0, QUOTA)),
+        st.tuples(st.just("needs"), st.integers(0, QUOTA), st.booleans()),
         st.tuples(st.just("reopen")),
     ),
     max_size=25,
@@ -40,9 +40,9 @@ def answer(store: Blobs, step: tuple[Any, ...]) -> object:
     match step:
         case "put", number:
             return store.put_bytes(CONTENTS[number])
-        case "begin", number:
+        case "begin", number, is_frame:
             blocks = blocks_of(CONTENTS[number])
-            return store.begin(blocks.ref, blocks)
+            return store.begin(blocks.ref, blocks, is_frame=is_frame)
         case "write", number, block, is_right:
             blocks = blocks_of(CONTENTS[number])
             content = CONTENTS[number] if is_right else b"x" * len(CONTENTS[number])
@@ -57,8 +57,8 @@ def answer(store: Blobs, step: tuple[Any, ...]) -> object:
             return store.drop(blocks_of(CONTENTS[number]).id)
         case "pin", key, numbers:
             return store.pin(key, [blocks_of(CONTENTS[number]).id for number in numbers])
-        case _, size:
-            return store.needs(size)
+        case _, size, is_frame:
+            return store.needs(size, is_frame=is_frame)
 
 
 def told(store: Blobs, step: tuple[Any, ...]) -> object:

@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from transfer_rig import Farm, Place
+from transfer_rig import Farm, Place, until
 
+from peerfarm.config import Settings
 from peerfarm.model.files import FetchProgressed
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.model.job import FilesMode
 from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
+from peerfarm.runner import naming
 from peerfarm.runner.deliver import deliver
 from peerfarm.runner.files import ref_of
 
@@ -89,16 +91,49 @@ def test_it_is_replaced_when_the_artist_said_so(place: Place, output: Path) -> N
     assert (output / frame.name).read_bytes() == b"new"
 
 
-def test_a_file_that_comes_to_be_meanwhile_is_not_overwritten_either(place: Place, output: Path) -> None:
-    frame = place.put(os.urandom(300_000))
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, "this file system has no such thing")
+
+
+@pytest.fixture(params=["links", "renames that replace nothing", "neither"])
+def disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the file system of the output folder can do."""
+    if request.param != "links":
+        monkeypatch.setattr(os, "link", refuse)
+    if request.param == "neither":
+        monkeypatch.setattr(naming, "_rename", refuse)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("disk")
+def test_a_file_that_comes_to_be_after_the_frame_was_written_is_not_overwritten(place: Place, output: Path) -> None:
+    frames = place.put(os.urandom(300_000)), place.put(b"the next", "f_0002.exr")
+    drafts: list[int] = []
 
     def paint() -> bool:
-        (output / frame.name).write_bytes(b"painted just now")
+        for draft in output.glob(".*.0.tmp"):
+            drafts.append(draft.stat().st_size)
+            (output / frames[0].name).write_bytes(b"painted just now")
         return False
 
-    assert "came to be" in carry_out(place, order(output, frame), paint).error
-    assert (output / frame.name).read_bytes() == b"painted just now"
-    assert names(output) == [frame.name]
+    result = carry_out(place, order(output, *frames), paint)
+    assert max(drafts) == 300_000, "the last time it was painted, the frame was ready to get its name"
+    assert f"{output / frames[0].name} came to be" in result.error
+    assert "--overwrite" in result.error
+    assert (output / frames[0].name).read_bytes() == b"painted just now"
+    assert (output / frames[1].name).read_bytes() == b"the next"
+    assert names(output) == [frame.name for frame in frames]
+
+
+@pytest.mark.usefixtures("disk")
+@pytest.mark.parametrize("is_overwriting", [False, True])
+def test_frames_appear_on_any_file_system(place: Place, output: Path, is_overwriting: bool) -> None:
+    frame, again = place.put(os.urandom(300_000)), place.put(b"again", "f_0002.exr")
+    wanted = replace(order(output, frame, again), is_overwriting=is_overwriting)
+    assert carry_out(place, wanted).error == ""
+    assert carry_out(place, wanted).error == ""
+    assert names(output) == [frame.name, again.name]
+    assert (output / again.name).read_bytes() == b"again"
 
 
 def test_a_former_result_that_is_touched_meanwhile_is_left_alone(place: Place, output: Path) -> None:
@@ -138,7 +173,7 @@ def test_a_half_written_frame_is_never_seen(place: Place, output: Path) -> None:
         seen.append([name for name in names(output) if not name.startswith(".")])
         return len(seen) == 4
 
-    assert "ending" in carry_out(place, order(output, frame), look).error
+    assert "stopped" in carry_out(place, order(output, frame), look).error
     assert seen == [[], [], [], []]
     assert names(output) == []
     assert carry_out(place, order(output, frame)).error == ""
@@ -243,6 +278,51 @@ def test_the_fetch_may_run_ahead_of_the_delivery(farm: Farm, place: Place, outpu
     assert {told.key for told in heard} == {f"result/{JOB}/{ATTEMPT}"}
     assert heard[-1].total_bytes == 400_000
     assert carry_out(place, wanted) == PublishResult(ATTEMPT, JOB, 0, 1)
+
+
+def test_frames_are_kept_from_eviction_until_they_are_in_their_folder(farm: Farm, output: Path) -> None:
+    (worker,) = farm.add(1)
+    (small,) = farm.add(1, quota_bytes=1_000_000)
+    small.outputs.name(JOB, [str(output)])
+    frames = [worker.put(os.urandom(200_000), f"f_000{number}.exr") for number in range(3)]
+    fillings: list[int] = []
+
+    def fill() -> bool:
+        """Other jobs' files come in all the while, and everything that may go makes room for them."""
+        if list(output.iterdir()):
+            fillings.append(small.put(os.urandom(340_000)).size_bytes)
+        return False
+
+    assert carry_out(small, order(output, *frames, holders=(worker.id,)), fill).error == ""
+    assert len(fillings) > 3
+    assert names(output) == [frame.name for frame in frames]
+
+
+def test_a_delivery_that_waits_for_a_fetch_ends_when_it_is_stopped(farm: Farm, place: Place, output: Path) -> None:
+    (slow,) = farm.add(1, Settings(upload_mb_s=1.0, upload_busy_mb_s=0.0))
+    frame = slow.put(os.urandom(60_000_000))
+    wanted = order(output, frame, holders=(slow.id,))
+    moves: list[int] = []
+
+    def is_stopped() -> bool:
+        moves.append(place.transfers.traffic.bytes_in)
+        return moves[-1] > 300_000
+
+    assert carry_out(place, wanted, is_stopped).error == "it was stopped before all frames were in place"
+    assert names(output) == []
+    until(lambda: not place.transfers._fetches._fetches)
+
+
+def test_a_fetch_that_ran_ahead_of_a_delivery_which_was_stopped_ends_too(
+    farm: Farm, place: Place, output: Path
+) -> None:
+    (slow,) = farm.add(1, Settings(upload_mb_s=1.0, upload_busy_mb_s=0.0))
+    wanted = order(output, slow.put(os.urandom(60_000_000)), holders=(slow.id,))
+    place.files.expect(wanted)
+    until(lambda: place.transfers.traffic.bytes_in > 300_000)
+    place.files.expect_no_more(ATTEMPT)
+    until(lambda: not place.transfers._fetches._fetches)
+    assert carry_out(place, wanted, lambda: True).error != ""
 
 
 def test_who_holds_nothing_of_what_is_missing_is_named(farm: Farm, place: Place, output: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from runner_rig import LIMIT_S, Heard, ScriptApp, is_alive
 
 from peerfarm.apps.base import COLLECTED, Command
+from peerfarm.apps.command import CommandApp
 from peerfarm.config import Settings
 from peerfarm.daemon.outputs import Outputs
 from peerfarm.daemon.packing import Packing
@@ -74,7 +76,7 @@ class Desk:
         self.record = directory / "asked"
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         heard = Heard()
-        apps = {"script": ScriptApp(heard), "scenes": SceneApp(heard, self.record)}
+        apps = {"script": ScriptApp(heard), "scenes": SceneApp(heard, self.record), "command": CommandApp()}
         self.runner = ProcessRunner(self.home, Settings(name="oak"), apps, self.events.put)
         self.runner.discover()
         while not isinstance(self.events.get(timeout=LIMIT_S), Discovered):
@@ -288,6 +290,36 @@ def test_files_and_folders_that_a_step_names_itself_come_along(desk: Desk, tmp_p
     assert "leak.png is a link that leads out" in packed.warnings[0]
 
 
+def command(*args: str) -> StepFiles:
+    return StepFiles("tool", "command", {"command": "tool", "args": args})
+
+
+def test_a_command_brings_the_files_that_its_arguments_name_and_nothing_else(desk: Desk) -> None:
+    lut, plate = desk.write("lut.cube"), desk.write("plates/a.exr")
+    pipe = desk.shots / "pipe"
+    os.mkfifo(pipe)
+    tool = Path(desk.shots / "tool")
+    tool.symlink_to("/bin/sh")
+    packed = desk.pack(
+        command(
+            *("-x", f"--lut={lut}", plate, "{output}/a.exr", "lut.cube", "/bin/sh", "/dev/null", "/etc/hostname"),
+            *(str(tool), str(pipe), f"--out={desk.shots / 'new.mov'}", str(desk.shots / "plates")),
+        )
+    )
+    assert [file.path for file in desk.manifest(packed).files] == ["lut.cube", "plates/a.exr"]
+    assert [warning.partition(":")[0] for warning in packed.warnings] == [
+        f"{pipe} is no file that can be read here",
+        f"{desk.shots / 'new.mov'} is no file that can be read here",
+        f"{desk.shots / 'plates'} is a folder",
+    ]
+
+
+def test_a_command_that_names_no_file_of_its_own_needs_no_manifest(desk: Desk) -> None:
+    packed = desk.pack(command("/usr/bin/env", str(desk.shots / "new.mov")))
+    assert (packed.root, packed.error) == (None, "")
+    assert len(packed.warnings) == 1
+
+
 def test_a_step_that_needs_no_files_needs_no_manifest(desk: Desk) -> None:
     packed = desk.pack(naming(), outputs=((str(desk.shots / "out"), ()),))
     assert packed == Packed("1", None)
@@ -321,6 +353,38 @@ def test_a_file_that_cannot_be_read_is_named(desk: Desk) -> None:
     loop.symlink_to(loop)
     packed = desk.pack(step(desk.scene("a.scene", files=[str(loop)])))
     assert f"{loop} is a link that leads round in a circle" in packed.error
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("pipe", "a named pipe"),
+        ("socket", "a socket"),
+        ("device", "a device"),
+        ("folder", "a folder"),
+        ("loop", "a link that leads round in a circle"),
+        ("dangling", "a link to nowhere.png, where nothing is"),
+    ],
+)
+def test_what_is_no_plain_file_is_told_by_its_kind_and_nothing_waits_for_it(desk: Desk, kind: str, words: str) -> None:
+    odd = desk.shots / "odd.png"
+    if kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.path.relpath(odd))
+    elif kind == "folder":
+        odd.mkdir()
+    else:
+        odd.symlink_to({"device": "/dev/zero", "loop": odd.name, "dangling": "nowhere.png"}[kind])
+    packed = desk.pack(step(desk.scene("a.scene", files=[str(odd)])))
+    assert packed.error == f"some of the job's files cannot be sent along: {odd} is {words}, not a plain file"
+    assert "take" in packed.hint
+    packed = desk.pack(step(desk.scene("b.scene", missing=[str(odd)])))
+    assert packed.error == f"the scene needs files that are not there: {odd} (image 'Wood'; it is {words})"
+    assert "--allow-missing" in packed.hint
+    packed = desk.pack(step(str(odd)))
+    assert str(odd) in packed.error
 
 
 def test_stopping_ends_the_application_that_is_being_asked(desk: Desk) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 from runner_rig import JOB, LIMIT_S, WRITE_FRAMES, Rig, png
-from transfer_rig import Farm, Place
+from transfer_rig import Farm, Place, until
 
+from peerfarm.apps.command import CommandApp
+from peerfarm.config import Settings
 from peerfarm.model.blob import BlobId, BlobRef
 from peerfarm.model.job import FilesMode
+from peerfarm.model.pathmap import checkout_map
 from peerfarm.model.render import (
     AttemptFailed,
     AttemptProgressed,
@@ -21,12 +24,16 @@ from peerfarm.model.render import (
     AttemptStopped,
     FailReason,
     FrameFile,
+    PublishOrder,
+    PublishResult,
     StepInput,
 )
-from peerfarm.runner.brought import result_pin
+from peerfarm.runner.brought import mapped_params, result_pin
+from peerfarm.runner.failures import AttemptError
 from peerfarm.runner.files import ref_of
 from peerfarm.store.blobs import Packed
 
+ATTEMPT = "abcdefghijklmnop-aaaaaaaa-7"
 TELL = """
 for place, _, names in sorted(os.walk('files')):
     for name in sorted(names):
@@ -194,7 +201,48 @@ def test_a_store_that_refuses_is_told_as_this_nodes_own_fault(studio: Studio) ->
     studio.worker.store.close()  # its pins can be written no more
     ending = studio.rig.run(WRITE_FRAMES, (1,), **studio.brought(None))
     assert isinstance(ending, AttemptFailed)
-    assert ending.reason is FailReason.INTERNAL
+    assert ending.reason is FailReason.STORE_REFUSED
+
+
+def test_a_disk_that_is_too_full_for_rendered_frames_is_no_fault_of_the_task(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("peerfarm.store.blobs.stock.free_bytes", lambda _directory: 1000)
+    ending = studio.rig.run(WRITE_FRAMES, (1,), **studio.brought(None))
+    assert isinstance(ending, AttemptFailed)
+    assert ending.reason is FailReason.STORE_REFUSED
+    assert "no room for" in ending.message
+    assert "Make room" in ending.message
+
+
+def test_frames_are_kept_when_the_scene_has_left_no_room_in_the_store(studio: Studio) -> None:
+    quota_bytes = 10 * len(png())
+    (small,) = studio.farm.add(1, quota_bytes=quota_bytes)
+    studio.rig.runner._place.files = small.files
+    scene_bytes = quota_bytes - quota_bytes // 20
+    small.store.put_bytes(os.urandom(scene_bytes), "scene/other")
+    ending = studio.rig.run(WRITE_FRAMES, (1,), **studio.brought(None))
+    assert isinstance(ending, AttemptRendered), ending
+    assert small.store.usage().pinned_bytes == scene_bytes + len(png()) > quota_bytes
+
+
+def test_frames_that_nobody_waits_for_any_more_are_fetched_no_further(studio: Studio, tmp_path: Path) -> None:
+    (slow,) = studio.farm.add(1, Settings(upload_mb_s=1.0, upload_busy_mb_s=0.0))
+    frame = slow.put(os.urandom(60_000_000))
+    runner, place = studio.rig.runner, studio.worker
+    wanted = PublishOrder(
+        ATTEMPT, JOB, 0, 1, str(tmp_path / "mine"), (frame,), FilesMode.PEERS, (slow.id,), is_asked_here=True
+    )
+    others = replace(wanted, attempt=ATTEMPT + "0", frames=(place.put(b"another task's", "f_0002.exr"),))
+    runner.publish(wanted)
+    runner.publish(others)
+    until(lambda: place.transfers.traffic.bytes_in > 300_000)
+    runner.stop_publish(ATTEMPT)
+    result = studio.rig.until(lambda event: isinstance(event, PublishResult))
+    assert result == PublishResult(ATTEMPT, JOB, 0, 1, "it was stopped before all frames were in place")
+    studio.rig.until(lambda event: event == PublishResult(others.attempt, JOB, 0, 1))
+    runner.stop_publish(ATTEMPT)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["f_0002.exr"]
 
 
 def test_a_node_without_a_store_says_so(studio: Studio) -> None:
@@ -221,6 +269,24 @@ def test_arguments_that_hold_a_path_lead_into_the_checkout_too(studio: Studio) -
     assert isinstance(ending, AttemptRendered), ending
     here = studio.rig.home / "work" / "slot-0" / "files" / "scene.txt"
     assert printed(studio, ending.attempt, "option") == [f"option --scene={here}"]
+
+
+def test_a_commands_other_arguments_stay_as_they_are_within_the_roots(studio: Studio, tmp_path: Path) -> None:
+    packed = studio.pack()
+    paths = checkout_map(packed.manifest, str(tmp_path / "checkout"))
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "scene.txt").write_bytes(b"a fine scene")
+    scene, out = studio.base / "scene.txt", studio.base / "out.mov"
+    params = {"command": "tool", "args": [f"--in={scene}", f"--out={out}", "/usr/bin/env", "/dev/null", "-v"]}
+    here = mapped_params(CommandApp(), params, paths, "oak", (str(studio.base),))
+    assert here["args"] == [
+        *(f"--in={tmp_path / 'checkout' / 'scene.txt'}", f"--out={out}"),
+        *("/usr/bin/env", "/dev/null", "-v"),
+    ]
+    for place in (out, "/etc/passwd"):
+        with pytest.raises(AttemptError, match=f"oak may not use {place}") as refused:
+            mapped_params(CommandApp(), {"command": "tool", "args": [str(place)]}, paths, "oak", ())
+        assert refused.value.reason is FailReason.NOT_ALLOWED
 
 
 def test_two_slots_lay_the_same_scene_out_side_by_side(studio: Studio) -> None:

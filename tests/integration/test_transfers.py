@@ -189,6 +189,23 @@ def test_pins_are_let_go_after_the_fetches_that_were_ordered_before(farm: Farm) 
     assert other.store.pin_keys() == ("scene/b",)
 
 
+def test_a_fetch_that_goes_on_does_not_pin_again_what_was_let_go(farm: Farm) -> None:
+    (other,) = farm.add(1)
+    elsewhere = Place(farm.directory / "elsewhere")
+    packed = elsewhere.pack({"a.bin": b"a" * 1000}, elsewhere.home / "show")
+    contents = [elsewhere.content(ref) for ref in (packed.root, packed.manifest.files[0].ref)]
+    elsewhere.close()
+    told = other.begin(FetchOrder("scene/a", (packed.root,), is_manifest=True, pin="scene/a"))
+    until(lambda: other.store.pinned("scene/a") == {packed.root.id})
+    other.transfers.release(["scene/a"])
+    until(lambda: other.store.pin_keys() == ())
+    (source,) = farm.add(1)
+    source.transfers.came(tuple(source.store.put_bytes(content)[0] for content in contents))
+    assert ending(told).error == ""
+    assert other.store.has(packed.manifest.files[0].blocks.id)
+    assert other.store.pin_keys() == ()
+
+
 # What goes wrong
 
 
@@ -207,9 +224,9 @@ def test_a_scene_for_which_there_is_no_room_is_refused_before_anything_is_sent_f
 def test_a_store_that_fills_up_in_the_middle_ends_that_fetch_and_no_other(farm: Farm) -> None:
     (source,) = farm.add(1, limited(2.0))
     (other,) = farm.add(1, quota_bytes=14_000_000)
-    refs = tuple(source.put_file(200_000, f"{number}.bin")[0] for number in range(60))
+    packed = source.pack({f"{number}.bin": os.urandom(200_000) for number in range(60)}, source.home / "show")
     small, _ = source.put_file(1000, "small.bin")
-    told = other.begin(FetchOrder("scene/a", refs, pin="scene/a"))
+    told = other.begin(FetchOrder("scene/a", (packed.root,), is_manifest=True, pin="scene/a"))
     while not (isinstance(said := told.get(timeout=LIMIT_S), FetchProgressed) and said.done_bytes > 200_000):
         pass
     for size_bytes in (4_000_000, 2_000_000, 1_000_000, 500_000, 250_000):
@@ -219,6 +236,30 @@ def test_a_store_that_fills_up_in_the_middle_ends_that_fetch_and_no_other(farm: 
     assert ended.is_disk_full
     assert "no room" in ended.error
     assert other.fetch(FetchOrder("scene/small", (small,), pin="scene/small")).error == ""
+
+
+def test_frames_are_fetched_past_the_quota_and_scenes_are_not(farm: Farm) -> None:
+    (source,) = farm.add(1)
+    (full,) = farm.add(1, quota_bytes=1_000_000)
+    full.store.put_bytes(os.urandom(950_000), "scene/a")
+    frames = tuple(source.put_file(size_bytes, f"{size_bytes}.exr")[0] for size_bytes in (90_000, 700_000))
+    ended = full.fetch(FetchOrder("keep/a", frames, holders=(source.id,), pin="keep/a"))
+    assert ended == FetchEnded("keep/a")
+    assert full.store.pinned("keep/a") == {ref.id for ref in frames}
+    packed = source.pack({"a.bin": os.urandom(60_000)}, source.home / "show")
+    ended = full.fetch(FetchOrder("scene/b", (packed.root,), is_manifest=True, pin="scene/b"))
+    assert ended.is_disk_full
+    assert "store_gb" in ended.error
+
+
+def test_a_full_disk_is_told_by_its_place_and_with_what_to_do(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, other = farm.add(2)
+    ref, _ = source.put_file(300_000)
+    monkeypatch.setattr("peerfarm.store.blobs.stock.free_bytes", lambda _directory: 1000)
+    ended = other.fetch(FetchOrder("result/a", (ref,)))
+    assert ended.is_disk_full
+    assert f"no room for 300 kB on the disk of {other.home / 'blobs'}" in ended.error
+    assert "Make room on it, or set a smaller `store_gb`" in ended.error
 
 
 def test_a_peer_that_sends_garbage_is_cut_off_and_no_other_transfer_suffers(farm: Farm) -> None:

@@ -11,8 +11,11 @@ for _place in (ROOT / "tests" / "e2e", ROOT / "plugins" / "maya" / "scripts", Pa
     if str(_place) not in sys.path:
         sys.path.insert(0, str(_place))
 
-from maya.world import World, renew  # noqa: E402 - the folders must be known first
+from farm_rig import RealFarm, RealNode, peerfarm  # noqa: E402 - the folders must be known first
+from maya.world import World, renew  # noqa: E402 - as above
 from peerfarm_maya import panel  # noqa: E402 - as above
+
+__all__ = ["ROOT", "SETUP", "RealFarm", "RealNode", "Show", "peerfarm", "render_program"]
 
 VECTORS = ROOT / "tests" / "vectors" / "maya"
 SETUP = ROOT / "plugins" / "maya" / "scripts" / "userSetup.py"
@@ -26,7 +29,9 @@ class Show:
         self.project = directory / "show"
         self.elsewhere = directory / "library"
         self.scene = self.project / "scenes" / "shot.ma"
-        self.textures = [self.project / "sourceimages" / name for name in ("wood.png", "wood.tx", "cup.tif", "lost.png")]
+        self.textures = [
+            self.project / "sourceimages" / name for name in ("wood.png", "wood.tx", "cup.tif", "lost.png")
+        ]
         self.tiles = [self.project / "sourceimages" / f"skin.{tile}.png" for tile in (1001, 1002, 1011)]
         self.plates = [self.project / "sourceimages" / "plate" / f"plate.000{frame}.jpg" for frame in (1, 2, 3)]
         self.fires = [self.elsewhere / f"fire.000{frame}.exr" for frame in (1, 2)]

@@ -157,7 +157,7 @@ class Renderer:
         if ending is None:
             world = self._world
             if render.task.files is FilesMode.PEERS and self._owner.blobs.is_full:
-                self._say(AttemptFailed(render.task.attempt, FailReason.DISK_FULL, "the store is full"))
+                self._say(AttemptFailed(render.task.attempt, FailReason.STORE_REFUSED, "the store is full"))
                 return
             frames = world.storage.keep(render.task)
             if render.task.files is FilesMode.PEERS:

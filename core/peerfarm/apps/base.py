@@ -214,6 +214,19 @@ class ReadableApp(Protocol):
         """
 
 
+@runtime_checkable
+class MentioningApp(Protocol):
+    """An application whose `paths` are what its parameters mention: perhaps files to read, perhaps anything else."""
+
+    name: str
+
+    def may_bring(self, path: str) -> bool:
+        """Whether a file of that path may belong to the job; not what every system has of its own."""
+
+    def is_everywhere(self, path: str) -> bool:
+        """Whether each machine has its own there, which any job may name: programs and what belongs to them."""
+
+
 COLLECTED = "collected.json"
 """Name of the list that `CollectingApp.collect` writes."""
 
@@ -221,6 +234,11 @@ COLLECTED = "collected.json"
 def collecting(app: App) -> CollectingApp | None:
     """The app, when its scenes name further files."""
     return app if isinstance(app, CollectingApp) else None
+
+
+def mentioning(app: App) -> MentioningApp | None:
+    """The app, when its parameters merely mention paths."""
+    return app if isinstance(app, MentioningApp) else None
 
 
 def rewriting(app: App) -> RewritingApp | None:

@@ -14,6 +14,7 @@ from peerfarm.apps.base import Candidate, Command, ExpectedFile, Fatal, LineEven
 from peerfarm.apps.images import is_checked
 from peerfarm.apps.params import MAX_TEXT, Field, Kind, check_fields, is_absolute
 from peerfarm.errors import AppFailed, InvalidJob
+from peerfarm.model.pathmap import split_path, starts_with
 from peerfarm.model.render import Capability, RenderTask
 
 MAX_ARGS = 256
@@ -38,6 +39,13 @@ PLACEHOLDERS: dict[str, Callable[[RenderTask, Places], str]] = {
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PATH_IN_ARGUMENT = re.compile(r"(?:--?[A-Za-z0-9][A-Za-z0-9_-]*=)?(.*)", re.DOTALL)
+_PROGRAMS = (
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/System", "/Library"),
+    *("C:\\Windows", "C:\\Program Files", "C:\\Program Files (x86)"),
+)
+_SYSTEM = ("/etc", "/dev", "/proc", "/sys", "/run", "/boot", "/private/etc")
+"""What lies below any of these is each machine's own, and no part of a job."""
+_NOTHING_THERE = "/dev/null"
 _UNSAFE_ENDINGS = (".bat", ".cmd")
 """Windows runs these by a shell that reads the arguments in its own way: no list of arguments is safe there."""
 
@@ -65,6 +73,14 @@ class CommandApp:
         """Every argument that is an absolute path, alone or after `--name=`; a program may know others."""
         found = (_PATH_IN_ARGUMENT.fullmatch(argument) for argument in params["args"])
         return tuple(match[1] for match in found if match is not None and is_absolute(match[1]))
+
+    def may_bring(self, path: str) -> bool:
+        """See `MentioningApp.may_bring`."""
+        return not _is_below(path, (*_PROGRAMS, *_SYSTEM))
+
+    def is_everywhere(self, path: str) -> bool:
+        """See `MentioningApp.is_everywhere`."""
+        return path == _NOTHING_THERE or _is_below(path, _PROGRAMS)
 
     def candidates(self, system: str, configured: tuple[str, ...]) -> tuple[Candidate, ...]:  # noqa: ARG002 - no search
         """Nothing is searched for: the settings' list is all there is, see `registry.built_in`."""
@@ -153,6 +169,15 @@ def not_listed(command: str) -> str:
     return (
         f"its setting `command.allow` has no entry {command[:80]!r}: let its owner {_listing(command[:80])}, "
         "or name an entry that `peerfarm apps` shows there"
+    )
+
+
+def _is_below(path: str, directories: tuple[str, ...]) -> bool:
+    parts = split_path(path)
+    return parts is not None and any(
+        starts_with(parts, prefix, folds_case=False)
+        for directory in directories
+        if (prefix := split_path(directory)) is not None
     )
 
 

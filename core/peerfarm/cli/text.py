@@ -7,6 +7,8 @@ import time
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from peerfarm.model.sizes import size_words
+
 # Names and log lines come from other machines: no escape sequence or direction mark of theirs may reach a terminal.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNSAFE_IN_LOG = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -47,13 +49,8 @@ def local_time(wall_ms: int) -> str:
         return "?"  # another machine's clock may say anything
 
 
-def size(size_bytes: float) -> str:
-    """Bytes as people say them: `640 B`, `1.2 MB`, `34 GB`; thousands, as disks are sold."""
-    units = ["TB", "GB", "MB", "kB", "B"]
-    unit = units.pop()
-    while size_bytes >= 1000 and units:
-        size_bytes, unit = size_bytes / 1000, units.pop()
-    return f"{size_bytes:.0f} {unit}" if size_bytes >= 10 or unit == "B" else f"{size_bytes:.1f} {unit}"
+size = size_words
+"""`640 B`, `1.2 MB`."""
 
 
 def count(number: int, word: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from peerfarm.daemon.storework import StoreWork, whole
@@ -27,8 +27,15 @@ class _Fetch:
     tell: Tell
     is_root_next: bool
     """The manifest itself is being fetched; its files follow."""
+    pin: str
+    """As the order says; empty since that pin was let go. Also looked at by the thread that prepares."""
     is_over: bool = False
-    """Ended or stopped; also looked at by the thread that prepares."""
+    """Ended or stopped; likewise."""
+
+    @property
+    def frames(self) -> frozenset[BlobId]:
+        """The blobs that were rendered: all that no manifest lists."""
+        return frozenset() if self.order.is_manifest else frozenset(ref.id for ref in self.order.refs)
 
 
 @dataclass(slots=True)
@@ -64,15 +71,30 @@ class Fetches:
         if former is not None and former.tell != tell:
             self._end(former, "another fetch took its place")
         self.stop(order.key)
-        fetch = self._fetches[order.key] = _Fetch(order, tell, order.is_manifest)
+        fetch = self._fetches[order.key] = _Fetch(order, tell, order.is_manifest, order.pin)
+        self._work.frames.update(fetch.frames)
         self._prepare(fetch)
 
     def stop(self, key: str) -> None:
         """Give it up and tell nobody."""
-        fetch = self._fetches.pop(key, None)
+        fetch = self._fetches.get(key)
         if fetch is not None:
-            fetch.is_over = True
-            self._swarm.cancel(key)
+            self._drop(fetch)
+
+    def _drop(self, fetch: _Fetch) -> None:
+        fetch.is_over = True
+        del self._fetches[fetch.order.key]
+        for id_ in fetch.frames:
+            self._work.frames[id_] -= 1
+            if not self._work.frames[id_]:
+                del self._work.frames[id_]
+        self._swarm.cancel(fetch.order.key)
+
+    def release(self, keys: Collection[str]) -> None:
+        """These pins are let go: a fetch that is under way keeps nothing by them any more."""
+        for fetch in self._fetches.values():
+            if fetch.pin in keys:
+                fetch.pin = ""
 
     def abandon(self) -> None:
         """This node ends: whoever waits for a fetch hears so."""
@@ -113,7 +135,7 @@ class Fetches:
                 return
             found: _Prepared | PeerfarmError
             try:
-                found = self._prepared(fetch.order, is_root_next=is_root_next)
+                found = self._prepared(fetch, is_root_next=is_root_next)
             except PeerfarmError as error:
                 found = error
             except Exception as error:  # a bug here must become an answer, or the fetch would never end
@@ -123,8 +145,9 @@ class Fetches:
 
         self._work.prepare(work)
 
-    def _prepared(self, order: FetchOrder, *, is_root_next: bool) -> _Prepared:
+    def _prepared(self, fetch: _Fetch, *, is_root_next: bool) -> _Prepared:
         """In the thread that prepares: pin, read the manifest if it is here, make room, and look what is here."""
+        order, pin = fetch.order, fetch.pin
         if order.is_manifest:
             root = order.refs[0]
             if root.size_bytes > MAX_MANIFEST_BYTES:
@@ -132,26 +155,26 @@ class Fetches:
             if not self._is_here(root):
                 if not is_root_next:
                     raise PeerfarmError("the list of the job's files was damaged on this node's disk")
-                if order.pin:  # what a former fetch of it pinned stays pinned
-                    self._store.pin(order.pin, self._store.pinned(order.pin) | {root.id})
+                if pin:  # what a former fetch of it pinned stays pinned
+                    self._store.pin(pin, self._store.pinned(pin) | {root.id})
                 return self._missing(_Prepared(order.refs, is_root_next=True))
-            return self._missing(self._files_of(order, root))
-        if order.pin:
-            self._store.pin(order.pin, (ref.id for ref in order.refs))
-        return self._missing(_Prepared(order.refs))
+            return self._missing(self._files_of(root, pin))
+        if pin:
+            self._store.pin(pin, (ref.id for ref in order.refs))
+        return self._missing(_Prepared(order.refs), is_frame=True)
 
-    def _files_of(self, order: FetchOrder, root: BlobRef) -> _Prepared:
+    def _files_of(self, root: BlobRef, pin: str) -> _Prepared:
         raw = self._store.read_bytes(root)
         if raw is None:
             raise PeerfarmError("the list of the job's files was damaged on this node's disk")
         manifest = decode_manifest(raw)
         prepared = _Prepared(tuple(dict.fromkeys(file.ref for file in manifest.files)))
         prepared.blocks = {file.blocks.id: file.blocks for file in manifest.files if len(file.blocks.hashes) > 1}
-        if order.pin:
-            self._store.pin(order.pin, {root.id, *(ref.id for ref in prepared.refs)})
+        if pin:
+            self._store.pin(pin, {root.id, *(ref.id for ref in prepared.refs)})
         return prepared
 
-    def _missing(self, prepared: _Prepared) -> _Prepared:
+    def _missing(self, prepared: _Prepared, *, is_frame: bool = False) -> _Prepared:
         """Note what is here, and make sure that there is room for the rest before anything is sent for it."""
         missing_bytes = 0
         for ref in prepared.refs:
@@ -168,7 +191,7 @@ class Fetches:
                 if blocks is not None:
                     prepared.blocks[ref.id] = blocks
         if missing_bytes:
-            self._store.needs(missing_bytes)
+            self._store.needs(missing_bytes, is_frame=is_frame)
         return prepared
 
     def _is_here(self, ref: BlobRef) -> bool:
@@ -194,9 +217,7 @@ class Fetches:
 
     def _end(self, fetch: _Fetch, error: str, lacking: Sequence[NodeId] = (), **why: bool) -> None:
         """It is over; `why` are the flags of FetchEnded that are true."""
-        fetch.is_over = True
-        del self._fetches[fetch.order.key]
-        self._swarm.cancel(fetch.order.key)
+        self._drop(fetch)
         if error:
             _logger.info("the fetch %s ended: %s", fetch.order.key, error)
         fetch.tell(FetchEnded(fetch.order.key, error, tuple(lacking), **why))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from peerfarm.store.blobs import DOUBT_PIN, BlobStore, HashCache
 
 GIGABYTE = 1_000_000_000
 TOLD_EVERY_S = 10.0
+QUIET_S = 600.0
+"""No job has needed files for so long, as far as anybody says: then nothing that was kept in doubt is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class FileWork:
         self._places: dict[NodeId, tuple[str, ...]] = {}
         self._told = (-1, -1)
         self._next_told_s = 0.0
+        self._busy_s = math.inf
+        """When a job's files were last seen to travel, or may have been; infinite before the first look."""
 
     def use(self, runner: ProcessRunner) -> None:
         """Ask applications through this runner; before anything else."""
@@ -62,9 +67,11 @@ class FileWork:
         """The keys that keep blobs from eviction."""
         return self._store.pin_keys()
 
-    def settle_doubt(self) -> None:
-        """All pins that the node still wants are known: what was kept because pins may have been lost is let go."""
-        self._transfers.release([DOUBT_PIN])
+    @property
+    def traffic(self) -> dict[str, int]:
+        """Bytes of files, and of what is said about them, since the start and before encryption; for `status`."""
+        counted = self._transfers.traffic
+        return {"file_bytes_in": counted.bytes_in, "file_bytes_out": counted.bytes_out}
 
     def open(self, host: str, port: int) -> int:
         """Serve peers, and return the port; see Transfers."""
@@ -80,10 +87,18 @@ class FileWork:
             self._places = places
             self._transfers.reach(places)
 
-    def tick(self, now_s: float) -> None:
-        """Tell now and then how full the store is."""
+    def tick(self, now_s: float, *, is_quiet: bool) -> None:
+        """Tell now and then how full the store is, and settle doubts about what it must keep.
+
+        Args:
+            is_quiet: See `Node.is_quiet_about_files`.
+        """
+        if not is_quiet or self._busy_s > now_s:
+            self._busy_s = now_s
         if now_s < self._next_told_s:
             return
+        if now_s - self._busy_s >= QUIET_S and DOUBT_PIN in self.pins:
+            self._transfers.release([DOUBT_PIN])
         self._next_told_s = now_s + TOLD_EVERY_S
         usage = self._store.usage()
         if (usage.bytes, usage.pinned_bytes) != self._told:
@@ -103,6 +118,8 @@ class FileWork:
             self._packing.begin(pack_order)
         for publish_order in effects.publishes:
             self.files.expect(publish_order, self._tell)
+        for attempt in effects.publish_stops:
+            self.files.expect_no_more(attempt)
         if effects.released:
             self._transfers.release(effects.released)
         if effects.forgotten:

@@ -81,6 +81,7 @@ class Loop:
         inbox: Inbox,
         lifeline: Lifeline,
         save_root: Callable[[str], None],
+        free_bytes: Callable[[], int | None],
     ) -> None:
         self._node = node
         self._mesh = mesh
@@ -92,8 +93,9 @@ class Loop:
         self._advertise = advertise
         self._inbox = inbox
         self._save_root = save_root
+        self._free_bytes = free_bytes
         self._lifeline = lifeline
-        node.requests.traffic = lambda: asdict(mesh.traffic)
+        node.requests.traffic = lambda: {**asdict(mesh.traffic), **files.traffic}
         self._ledger = Ledger(store, self._release)
         self._seeds = seeds
         self._dialling = Dialling(mesh, seeds)
@@ -186,7 +188,7 @@ class Loop:
         if is_mesh_due:
             self._next_mesh_s = now_s + (MESH_TICK_SEEKING_S if self._dialling.is_seeking else MESH_TICK_S)
             self._mesh.tick(now_s)
-            self._files.tick(now_s)
+            self._files.tick(now_s, is_quiet=self._node.is_quiet_about_files)
             self._files.reach(self._fetch_places())
             self._gateway.tick(now_s)
             self._dialling.tick(now_s)
@@ -194,7 +196,7 @@ class Loop:
             self._cut_removed()
         if now_s >= self._next_load_s:
             self._next_load_s = now_s + LOAD_EVERY_S
-            handle(inputs.Load(load_percent(self._node.core.settings.cores)), now_s)
+            handle(inputs.Load(load_percent(self._node.core.settings.cores), self._free_bytes()), now_s)
         if now_s >= self._next_checkpoint_s:
             self._next_checkpoint_s = now_s + CHECKPOINT_EVERY_S
             self._look_after_store()

@@ -6,8 +6,10 @@ import errno
 import gc
 import getpass
 import os
+import shutil
 import socket
 import sys
+from pathlib import Path
 
 from peerfarm.errors import ConfigError
 
@@ -48,6 +50,14 @@ def memory_mb() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20)
     except (AttributeError, ValueError, OSError):
         return 0
+
+
+def free_bytes(directory: Path) -> int | None:
+    """Room for this account on the disk of a directory; None where the system does not tell."""
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:
+        return None
 
 
 def load_percent(cores: int) -> int:

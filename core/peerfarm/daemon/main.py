@@ -17,7 +17,15 @@ from peerfarm.daemon.journal import journal, open_journal
 from peerfarm.daemon.ledger import recall
 from peerfarm.daemon.lifeline import Lifeline
 from peerfarm.daemon.loop import Loop
-from peerfarm.daemon.machine import calm_collector, check_listen, core_count, host_name, memory_mb, user_name
+from peerfarm.daemon.machine import (
+    calm_collector,
+    check_listen,
+    core_count,
+    free_bytes,
+    host_name,
+    memory_mb,
+    user_name,
+)
 from peerfarm.daemon.minting import mint_boot, mint_log
 from peerfarm.daemon.ports import JOIN_AFTER
 from peerfarm.gateway.server import Gateway
@@ -92,6 +100,7 @@ def run(settings: Settings, home: Home) -> int:
             inbox=inbox,
             lifeline=lifeline,
             save_root=lambda root: save_root(node, home, settings, root),
+            free_bytes=lambda: free_bytes(home.data),
         )
         calm_collector()
         node.start(remembered, time.monotonic())

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from peerfarm.daemon.outputs import Outputs
 from peerfarm.daemon.transfers import Transfers
@@ -43,6 +44,14 @@ MOVED_EVERY_S = 0.5
 _Told = queue.SimpleQueue[FetchProgressed | FetchEnded]
 
 
+class _Expected(NamedTuple):
+    """A fetch that runs ahead of the delivery it is for."""
+
+    attempt: str
+    key: str
+    told: _Told
+
+
 class NodeFiles:
     """`runner.Files` over one blob store and one transfer thread; every method may be called from any thread."""
 
@@ -52,7 +61,7 @@ class NodeFiles:
         self._outputs = outputs
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._expected: OrderedDict[tuple[BlobRef, ...], tuple[str, _Told]] = OrderedDict()
+        self._expected: OrderedDict[tuple[BlobRef, ...], _Expected] = OrderedDict()
 
     def check_out(self, root: BlobRef, directory: Path, errand: Errand) -> PathMap:
         """Lay the files of a manifest out; see `Files`."""
@@ -122,7 +131,7 @@ class NodeFiles:
             with self._lock:
                 expected = self._expected.pop(refs, None)
             if expected is not None and not all(map(self._has, refs)):
-                self._wait(*expected, errand)
+                self._wait(expected.key, expected.told, errand)
             if not all(map(self._has, refs)):
                 self._wait(*self._fetch(refs, holders), errand)
             yield
@@ -138,12 +147,17 @@ class NodeFiles:
         with self._lock:
             if refs not in self._expected:
                 name = f"result/{order.job}/{order.attempt}"
-                self._expected[refs] = self._fetch(
-                    refs, order.holders, watch=lambda told: watch(replace(told, key=name))
-                )
+                begun = self._fetch(refs, order.holders, watch=lambda told: watch(replace(told, key=name)))
+                self._expected[refs] = _Expected(order.attempt, *begun)
             if len(self._expected) > MAX_EXPECTED:
-                _, (key, _) = self._expected.popitem(last=False)
-                self._transfers.stop_fetch(key)
+                _, oldest = self._expected.popitem(last=False)
+                self._transfers.stop_fetch(oldest.key)
+
+    def expect_no_more(self, attempt: str) -> None:
+        """What was begun for that attempt's delivery is given up, unless its `bring` waits for it already."""
+        with self._lock:
+            for refs in [refs for refs, expected in self._expected.items() if expected.attempt == attempt]:
+                self._transfers.stop_fetch(self._expected.pop(refs).key)
 
     def place(self, frame: FrameFile, target: Path, errand: Errand) -> None:
         """Let a frame appear; see `Files`. A link where the system has them: nobody may write to it."""

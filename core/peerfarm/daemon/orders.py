@@ -43,6 +43,8 @@ class RunnerOrders:
             self._runner.stop(attempt)
         for order_to_publish in effects.publishes:
             self._runner.publish(order_to_publish)
+        for attempt in effects.publish_stops:
+            self._runner.stop_publish(attempt)
         for inspection in effects.inspections:
             self._runner.inspect(inspection.request, inspection.app, inspection.path)
         for check in effects.checks:

@@ -22,6 +22,7 @@ from peerfarm.model.mergedfiles import merged
 from peerfarm.model.pathmap import FOLDING_SYSTEMS
 from peerfarm.runner import ProcessRunner
 from peerfarm.store.blobs import BlobStore, FileToPack, HashCache, pack, this_system
+from peerfarm.store.blobs.reading import oddity
 
 TOLD_EVERY_S = 0.25
 ALIVE_EVERY_S = 10.0
@@ -227,7 +228,7 @@ def _missing(missing: Sequence[MissingFile], needed: AbstractSet[MissingFile]) -
     """
     if not missing:
         return []
-    told = [f"{one.path} ({one.why})" for one in missing if one in needed or not needed]
+    told = [_told(one) for one in missing if one in needed or not needed]
     text = _listed("the scene needs files that are not there", len(told), told)
     if needed:
         raise RequestRefused(
@@ -236,6 +237,11 @@ def _missing(missing: Sequence[MissingFile], needed: AbstractSet[MissingFile]) -
             "render without them.",
         )
     return [text]
+
+
+def _told(missing: MissingFile) -> str:
+    odd = oddity(Path(missing.path))
+    return f"{missing.path} ({missing.why}{f'; it is {odd}' if odd else ''})"
 
 
 def check_outputs(order: PackOrder) -> None:

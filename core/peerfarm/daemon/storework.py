@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from peerfarm.errors import DiskFull, PeerfarmError
@@ -49,6 +49,8 @@ class StoreWork:
         self._writes: deque[events.WriteBlock] = deque()
         self._is_writing = False
         self._begun: set[BlobId] = set()
+        self.frames: Counter[BlobId] = Counter()
+        """What is being fetched and was rendered: the quota does not bound it. Written by the transfer thread alone."""
         self.full: frozenset[str] = frozenset()
         """The last sentences that refused a block for want of room."""
 
@@ -171,7 +173,7 @@ class StoreWork:
     def _written_together(self, batch: Sequence[events.WriteBlock]) -> list[events.Wrote]:
         for write in batch:
             if write.ref.id not in self._begun:
-                self._store.begin(write.ref, write.blocks)
+                self._store.begin(write.ref, write.blocks, is_frame=write.ref.id in self.frames)
                 if len(write.blocks.hashes) > 1:
                     self._begun.add(write.ref.id)
         if len(self._begun) > MAX_BEGUN:

@@ -114,9 +114,14 @@ class Transfers:
         self._do(lambda: self._reach(wanted))
 
     def release(self, keys: Sequence[str]) -> None:
-        """Let pins go, after the fetches that were ordered before."""
+        """Let pins go: no fetch that was ordered before pins them again."""
         gone = tuple(keys)
-        self._do(lambda: self._work.release(gone, self._tell_alarm))
+
+        def release() -> None:
+            self._fetches.release(gone)
+            self._work.release(gone, self._tell_alarm)
+
+        self._do(release)
 
     # From any thread
 

@@ -29,6 +29,8 @@ class FailReason(StrEnum):
     DISK_FULL = "disk-full"
     FILES_MISSING = "files-missing"
     """The job's files, or what an earlier step rendered, could not be fetched from any node."""
+    STORE_REFUSED = "store-refused"
+    """The worker's own store could not take the frames, or not read what it holds; the lease goes back."""
     INTERNAL = "internal"
     """The runner itself raised; a bug of ours, with its message."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
 from peerfarm.model.ids import JobId, NodeId
+from peerfarm.model.job import FilesMode, JobSpec
 from peerfarm.model.worker import WorkerView
 from peerfarm.node.copies import Copies
 from peerfarm.node.core import Core
@@ -35,6 +36,10 @@ NOBODYS = "nobody's"
 MISSING = "files-missing"
 """Files that its tasks need could not be fetched a moment ago."""
 MISSING_S = 20.0
+STORE = "store"
+"""Its frames would go into the own store, which refused some."""
+STORE_S = 60.0
+"""So long no such job is asked for; then one task, to see whether the store takes its frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class Asking:
     """When the first of them may be asked for again, or earlier."""
     _out_of_reach: set[NodeId] = field(default_factory=set)
     """Dispatchers whose jobs were set aside."""
+    _store_again_s: float | None = None
+    """When to try a task again whose frames go into the own store; None while that takes what it is given."""
     _mine: WorkerView | None = None
     """What this node was when it last looked for a job."""
     _view: int = 0
@@ -97,7 +104,10 @@ class Asking:
     def seek(self) -> None:
         """Ask for as much as the slots have use for. Costs nothing for jobs of which nothing changed."""
         self.is_stale = False
-        if self.core.is_stopping or self.core.farm_id is None or not self.core.is_member or self.copies.is_full:
+        core = self.core
+        if core.is_stopping or core.is_short_of_room or core.farm_id is None or not core.is_member:
+            return
+        if self.copies.is_full:
             return
         asking: dict[JobId, int] = {}
         for slot in self.slots:
@@ -134,6 +144,8 @@ class Asking:
         """Look again at the jobs whose obstacle may be gone."""
         self._forgive_ripe()
         queue = self.index.queue
+        if self._store_again_s is not None:
+            queue.bring_back(STORE)
         is_other_view = self._view != self.dispatch.view
         if mine != self._mine:
             queue.bring_back(UNFIT)
@@ -166,6 +178,11 @@ class Asking:
         if dispatcher != self.core.node and not self._can_reach(dispatcher):
             self._out_of_reach.add(dispatcher)
             return ("out of reach", dispatcher)
+        return self._files_obstacle(job, spec)
+
+    def _files_obstacle(self, job: JobId, spec: JobSpec) -> Hashable | None:
+        if self._is_store_in_the_way(spec):
+            return STORE
         if not self.scenes.is_ready(job, spec):
             self.scenes.wish(job)
             return ("files", job)
@@ -203,6 +220,27 @@ class Asking:
         self._patience[job] = _Patience(self.core.mono_s + MISSING_S, MISSING)
         self._ripe_s = min(self._ripe_s, self.core.mono_s + MISSING_S)
 
+    def store_answered(self, is_taken: bool) -> None:
+        """The own store took the frames of an attempt, or refused them."""
+        self._store_again_s = None if is_taken else self.core.mono_s + STORE_S
+        if is_taken:
+            self.index.queue.bring_back(STORE)
+
+    def _is_store_in_the_way(self, spec: JobSpec) -> bool:
+        if self._store_again_s is None or not _needs_store(spec):
+            return False
+        return self.core.mono_s < self._store_again_s or any(map(self._needs_store, self._busy_jobs()))
+
+    def _busy_jobs(self) -> Iterator[JobId]:
+        for slot in self.slots:
+            yield from (asked.ask.job for asked in slot.asks)
+            yield from (attempt.job for attempt in (slot.current, *slot.ahead) if attempt is not None)
+
+    def _needs_store(self, job: JobId) -> bool:
+        state = get_job(self.core.farm, job)
+        spec = spec_of(state) if state is not None else None
+        return spec is not None and _needs_store(spec)
+
     def withdraw(self, request: int) -> Asked | None:
         """Expect no answer to that ask any more; None when there is no such ask."""
         for slot in self.slots:
@@ -231,3 +269,8 @@ class Asking:
                 self.withdraw(ask.request)
         if self.core.mono_s >= self._ripe_s or any(slot.current is None and not slot.asks for slot in self.slots):
             self.is_stale = True
+
+
+def _needs_store(spec: JobSpec) -> bool:
+    """Whether frames of the job go into the store of the node that renders them."""
+    return spec.files is FilesMode.PEERS and any(step.output_pattern for step in spec.steps)

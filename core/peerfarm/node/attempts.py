@@ -36,6 +36,8 @@ MISSING_TRIES = 5
 """At so many in a row, an attempt without its files is a failure; before, its lease is given back."""
 FULL_ALARM = "a render failed here for want of room on the disk"
 """Stands until one succeeds."""
+STORE_ALARM = "this node's own store refused a job's frames"
+"""Stands until it takes some."""
 MAX_LINES_BYTES = 48_000
 """Of the last lines together: with the message they must fit one action, in whatever script they are."""
 MAX_TOLD_FRAME = 1 << 40
@@ -55,6 +57,8 @@ class Attempts:
     pins: Pins
     on_missing: Callable[[JobId], None]
     """Files of a job could not be fetched."""
+    on_store: Callable[[bool], None]
+    """The own store took an attempt's frames, or refused them."""
     held: dict[str, Attempt] = field(default_factory=dict)
     """By name; also those leased ahead."""
     _deferred: list[RunnerEvent] = field(default_factory=list)
@@ -230,6 +234,8 @@ class Attempts:
         self._missing.pop(attempt.job, None)
         render_ms = int(event.render_s * 1000)
         if frames and self._is_travelling(attempt):
+            self.core.calm(STORE_ALARM)
+            self.on_store(True)
             self.copies.hand_over(attempt, frames, render_ms)
             return
         self.core.record(TaskRendered(attempt.job, attempt.step, attempt.task, attempt.lease, frames, render_ms))
@@ -266,6 +272,11 @@ class Attempts:
             self._give_back(attempt, attempt.is_stopping)
             return
         if event.reason is FailReason.FILES_MISSING and self._may_be_back(attempt.job):
+            self._give_back(attempt, str(event.reason))
+            return
+        if event.reason is FailReason.STORE_REFUSED:
+            self.core.alarm(f"{STORE_ALARM}, and takes no more such work for a while: {_plain(event.message, 300)}")
+            self.on_store(False)
             self._give_back(attempt, str(event.reason))
             return
         if event.reason is FailReason.DISK_FULL:

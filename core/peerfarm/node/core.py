@@ -83,6 +83,8 @@ class Core:
         self._given_up: set[LogId] = set()
         """Own logs that somebody else writes too."""
         self.disk_error = ""
+        self.is_short_of_room = False
+        """The disk takes what is written, but will soon be full: no new work."""
         self.not_durable: Mapping[LogKey, int] = {}
         """While the disk refuses: per log the first seq that is applied but not on disk."""
         self.is_stopping = False

@@ -137,6 +137,8 @@ class Effects:
     """3. Renders."""
     stops: list[str] = field(default_factory=list)
     publishes: list[PublishOrder] = field(default_factory=list)
+    publish_stops: list[str] = field(default_factory=list)
+    """Attempts whose frames nobody waits for any more; what is in place already stays, and the result is told."""
     inspections: list[Inspect] = field(default_factory=list)
     checks: list[CheckPaths] = field(default_factory=list)
     log_reads: list[ReadLog] = field(default_factory=list)

@@ -156,7 +156,7 @@ class Fetching:
         return {number: join_path(directory, (spec.steps[number].name,)) for number in writing}
 
     def cancel(self, request: LocalRequest) -> dict[str, Any]:
-        """`cancel_fetch`: order no more of it; what is being written is finished."""
+        """`cancel_fetch`: order no more of it, and end what is under way; frames that are in place stay."""
         job, _, _ = self.found(request)
         fetch = self._fetches.get(job)
         if fetch is None:
@@ -263,6 +263,7 @@ class Fetching:
     def _end(self, fetch: _Fetch, *, is_cancelled: bool) -> None:
         del self._fetches[fetch.job]
         self._leaving.update(fetch.under_way)
+        self.core.effects.publish_stops += fetch.under_way
         state = get_job(self.core.farm, fetch.job)
         spec = spec_of(state) if state is not None else None
         self.core.tell_client(

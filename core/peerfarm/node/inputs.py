@@ -168,9 +168,11 @@ class DiskRecovered:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy this machine is, for the heartbeat."""
+    """How busy this machine is, for the heartbeat, and whether its disk has room."""
 
     percent: int
+    free_bytes: int | None = None
+    """Room on the disk of the node's own folder; None when nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,6 +233,11 @@ class Node:
         parts = (self.scenes, self.copies, self.keeping, self.fetching)
         return bool(self.travelling) or any(part.is_busy for part in parts)
 
+    @property
+    def is_quiet_about_files(self) -> bool:
+        """Whether no job's files travel, as this node knows after comparing with all members that are there."""
+        return self.core.is_member and not self.are_files_travelling and not self.dispatch.must_compare
+
     def _is_here(self, node: NodeId) -> bool:
         peer = self.presence.peers.get(node)
         return node == self.core.node or (peer is not None and peer.state is PeerState.LIVE)
@@ -341,6 +346,20 @@ class Node:
 
     def _load(self, event: i.Load) -> None:
         self.presence.load_percent = event.percent
+        self._note_room(event.free_bytes)
+
+    def _note_room(self, free_bytes: int | None) -> None:
+        """What the log itself needs must not be filled by work that cannot end well."""
+        core = self.core
+        if free_bytes is None:
+            return
+        if free_bytes < LEAST_ROOM_BYTES and not core.is_short_of_room:
+            core.is_short_of_room = True
+            core.alarm(_ROOM_ALARM)
+        elif free_bytes >= 2 * LEAST_ROOM_BYTES and core.is_short_of_room:
+            core.is_short_of_room = False
+            core.calm(_ROOM_ALARM)
+            self.work.wake()
 
     def _stop(self) -> None:
         self.core.is_stopping = True
@@ -348,6 +367,11 @@ class Node:
             self._is_stop_begun = True
             self.publishing.flush_marks()
             self.work.stop_all("node-stopped")
+
+
+LEAST_ROOM_BYTES = 64 * 1024 * 1024
+"""With less free on the disk of its own folder a node takes no new work; with twice as much it does again."""
+_ROOM_ALARM = f"less than {LEAST_ROOM_BYTES >> 20} MiB are free on the own disk: no new work until there is room"
 
 
 def _disk_alarm(reason: str) -> str:

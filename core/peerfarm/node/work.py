@@ -44,7 +44,15 @@ class Work:
         self._copies = copies
         self._scenes = scenes
         self._asking = Asking(core, presence, dispatch, index, self.slots, scenes, copies)
-        self._attempts = Attempts(core, self.slots, self._asking.wake, copies, copies.pins, self._asking.files_missing)
+        self._attempts = Attempts(
+            core,
+            self.slots,
+            self._asking.wake,
+            copies,
+            copies.pins,
+            self._asking.files_missing,
+            self._asking.store_answered,
+        )
         index.on_changed.append(self._attempts.on_job_changed)
         scenes.on_ready = self._asking.scene_ready
         copies.on_free = self._asking.wake

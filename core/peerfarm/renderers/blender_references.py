@@ -124,7 +124,7 @@ def _plain_files() -> Iterator[Reference]:
 
 def _replace_font(old: Any, path: str) -> None:
     """Fonts cannot be renamed in place; whatever uses the old one gets the one at `path`, linked things too."""
-    new = bpy.data.fonts.load(path)
+    new = bpy.data.fonts.load(path if os.path.isfile(path) else "<builtin>")  # noqa: PTH113 - as Blender itself does
     for curve in bpy.data.curves:
         for style in ("font", "font_bold", "font_italic", "font_bold_italic"):
             if getattr(curve, style, None) == old:

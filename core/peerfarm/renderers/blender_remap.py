@@ -6,7 +6,10 @@ Runs in Blender 3.3 to 5.x (Python 3.10 and later). Of peerfarm it loads one fil
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +29,23 @@ else:
 _PATHMAP = Path(__file__).resolve().parents[1] / "model" / "pathmap.py"
 
 
-def open_scene(scene: str, rules: dict[str, Any]) -> list[str]:
+MISSING = "missing"
+"""Directory of a checkout in which nothing is: where paths lead that must not be found on this machine."""
+
+
+@dataclass
+class Opened:
+    """What became of a scene's paths."""
+
+    warnings: list[str] = field(default_factory=list)
+    """A sentence for each path that was left as it is though its file may be another one here, or taken away."""
+    lost: list[str] = field(default_factory=list)
+    """Needed files that this machine has and the job did not bring along: they count as missing."""
+    nowhere: str = ""
+    """The directory, not there, that paths to them lead to now; empty when there may be none such."""
+
+
+def open_scene(scene: str, rules: dict[str, Any]) -> Opened:
     """Open a scene, run none of its scripts, and name this machine's paths in it, libraries first.
 
     The paths change after the file is read and before anything is worked out from it: geometry nodes look for their
@@ -34,17 +53,14 @@ def open_scene(scene: str, rules: dict[str, Any]) -> list[str]:
 
     Args:
         rules: What `PathMap.as_json` gave; without any rule nothing is touched.
-
-    Returns:
-        A sentence for each path that was left as it is though its file may be another one here, or none.
     """
-    warnings: list[str] = []
+    opened = Opened()
     errors: list[Exception] = []
 
     @persistent  # type: ignore[untyped-decorator] # bpy comes without types
     def on_load(*_: Any) -> None:
         try:
-            warnings.extend(_remap(rules))
+            _remap(rules, opened)
         except Exception as error:  # noqa: BLE001 - Blender would only print it; it is raised below
             errors.append(error)
 
@@ -57,15 +73,15 @@ def open_scene(scene: str, rules: dict[str, Any]) -> list[str]:
             bpy.app.handlers.load_post.remove(on_load)
     if errors:
         raise errors[0]
-    return warnings
+    return opened
 
 
-def _remap(rules: dict[str, Any]) -> list[str]:
-    remapping = _Remapping(_read_map(rules))
+def _remap(rules: dict[str, Any], opened: Opened) -> None:
+    remapping = _Remapping(_read_map(rules), opened)
     remapping.libraries()
     for reference in list(references()):
         remapping.place(reference)
-    return list(dict.fromkeys(remapping.warnings))
+    opened.warnings = list(dict.fromkeys(opened.warnings))
 
 
 def _read_map(rules: dict[str, Any]) -> PathMap:
@@ -82,11 +98,15 @@ def _read_map(rules: dict[str, Any]) -> PathMap:
 class _Remapping:
     """One scene's paths on their way to this machine."""
 
-    def __init__(self, paths: PathMap) -> None:
+    def __init__(self, paths: PathMap, opened: Opened) -> None:
         self._paths = paths
         self._back = paths.inverse()
         self._disk = Disk()
-        self.warnings: list[str] = []
+        self._opened = opened
+        if paths.is_composed:
+            checkout = Path(paths.rules[0].here)
+            places = (checkout / f"{MISSING}{number or ''}" for number in count())
+            opened.nowhere = str(next(place for place in places if not os.path.lexists(place)))
 
     def libraries(self) -> None:
         """Read every library from where it lies here; one that could not be read hides the libraries that it needs."""
@@ -99,6 +119,12 @@ class _Remapping:
             seen.add((reference.owner, reference.path))
             if path := self._find(reference):
                 library = reference.thing
+                if self._is_nowhere(path):  # it has been read already, and is again when another one that needs it is
+                    before = len(bpy.data.libraries)
+                    bpy.data.libraries.remove(library)
+                    if len(bpy.data.libraries) < before:
+                        seen.discard((reference.owner, reference.path))
+                    continue
                 library.filepath = path
                 seen.add((reference.owner, path))
                 library.reload()
@@ -110,13 +136,15 @@ class _Remapping:
             try:
                 reference.assign(path)
             except (AttributeError, RuntimeError, TypeError) as error:
-                self.warnings.append(f"{reference.owner} could not be pointed to {path}: {error}")
+                self._opened.warnings.append(f"{reference.owner} could not be pointed to {path}: {error}")
 
     def _find(self, reference: Reference) -> str:
         """The path to name instead; empty to leave the one that is there."""
         path, seen = reference.path, absolute(reference.path, reference.library)
         is_relative = path.startswith("//")
-        if is_relative and self._is_there(reference, seen):
+        is_inside = self._back.translate(seen) is not None
+        may_be_taken = is_inside or not self._paths.is_composed
+        if is_relative and may_be_taken and self._is_there(reference, seen):
             named = self._disk.named(seen)
             return named if named != seen else ""
         if own := essential(seen):
@@ -126,30 +154,39 @@ class _Remapping:
         if here and self._is_there(reference, here):
             named = self._disk.named(here)
             return named if named != path else ""
-        if not is_relative and self._back.translate(path) is None:
-            self._left(reference, seen, is_known=here is not None)
-        return ""
+        if is_inside or (is_relative and may_be_taken):
+            return ""
+        return self._left(reference, seen, is_known=here is not None)
 
-    def _left(self, reference: Reference, path: str, *, is_known: bool) -> None:
+    def _left(self, reference: Reference, path: str, *, is_known: bool) -> str:
+        """The path to name instead of one that the job did not bring along; empty to leave it."""
         if self._is_there(reference, path):
             if self._paths.is_composed:
-                words = "which the job did not bring along; this machine has a file of that name, and it is taken"
-                self.warnings.append(f"{reference.owner} names {path}, {words}")
+                words = "which the job did not bring along; what this machine has under that name is not taken"
+                self._opened.warnings.append(f"{reference.owner} names {path}, {words}")
+                if reference.is_used and reference.is_seen and not reference.may_be_absent:
+                    self._opened.lost.append(path)
+                return os.path.join(self._opened.nowhere, os.path.basename(path))  # noqa: PTH118, PTH119 - texts throughout
         elif reference.is_used and not reference.may_be_absent:
             words = "which is not among the job's files" if is_known else "which no rule for paths covers"
-            self.warnings.append(f"{reference.owner} names {path}, {words}; it is not on this machine")
+            self._opened.warnings.append(f"{reference.owner} names {path}, {words}; it is not on this machine")
+        return ""
+
+    def _is_nowhere(self, path: str) -> bool:
+        return bool(self._opened.nowhere) and path.startswith(self._opened.nowhere + os.sep)
 
     def _is_there(self, reference: Reference, path: str) -> bool:
         return bool(reference.expand(self._disk, path).files)
 
 
-def missing_files() -> list[str]:
-    """Files that the frames of the open scene need and that this machine does not see."""
+def missing_files(opened: Opened) -> list[str]:
+    """Files that the frames of the open scene need and that this machine does not see, or must not take."""
     disk = Disk()
-    missing = []
+    missing = list(opened.lost)
     for reference in references():
         if reference.is_used and reference.is_seen and not reference.may_be_absent:
             path = absolute(reference.path, reference.library)
-            if not essential(path):
+            is_told = opened.nowhere and path.startswith(opened.nowhere + os.sep)
+            if not is_told and not essential(path):
                 missing += reference.expand(disk, path).missing
     return list(dict.fromkeys(missing))

@@ -56,14 +56,16 @@ def check_version(saved: tuple[int, int] | None, order: dict[str, Any]) -> None:
         )
 
 
-def open_scene(order: dict[str, Any]) -> None:
+def open_scene(order: dict[str, Any]) -> blender_remap.Opened:
     """Load the scene file without running the scripts in it, its paths as they are on this machine."""
     if not Path(order["scene"]).is_file():
         raise CannotRender(f"this machine sees no scene file {order['scene']}")
     check_version(header_version(order["scene"]), order)
-    for warning in blender_remap.open_scene(order["scene"], order["paths"])[:MOST_WARNINGS]:
+    opened = blender_remap.open_scene(order["scene"], order["paths"])
+    for warning in opened.warnings[:MOST_WARNINGS]:
         tell("warning", message=warning)
     check_version((bpy.data.version[0], bpy.data.version[1]), order)
+    return opened
 
 
 def named(kind: str, name: str, known: Any) -> Any:
@@ -164,8 +166,8 @@ def render_frame(scene: Any, order: dict[str, Any], frame: int, path: str) -> No
 
 def run(order: dict[str, Any]) -> None:
     """Carry the whole order out."""
-    open_scene(order)
-    missing = [] if order["allow_missing"] else blender_remap.missing_files()
+    opened = open_scene(order)
+    missing = [] if order["allow_missing"] else blender_remap.missing_files(opened)
     if missing:
         raise CannotRender(
             f"{len(missing)} file(s) that the scene uses are not on this machine, first {missing[0]}: "

@@ -165,7 +165,7 @@ class Attempt:
         try:
             paths = check_out(task, self._work, files, errand)
             rewrite_scenes(self._app, self._work / CHECKOUT, paths, errand)
-            params = mapped_params(self._app, task.params, paths, task.worker_name)
+            params = mapped_params(self._app, task.params, paths, task.worker_name, self._place.settings.roots)
             inputs = lay_out_inputs(task, self._work, files, errand)
         except FilesStopped:
             raise Stopped from None

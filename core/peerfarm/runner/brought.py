@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from peerfarm.apps.base import App, collecting
+from peerfarm.apps.base import App, MentioningApp, collecting, mentioning
 from peerfarm.errors import DiskFull, StoreError
 from peerfarm.model.pathmap import AS_WRITTEN, PathMap
 from peerfarm.model.render import FailReason, FrameFile, RenderTask
@@ -18,7 +18,7 @@ from peerfarm.runner.files import Errand, Files
 from peerfarm.runner.frames import FramesPlace
 from peerfarm.runner.inputs import INPUTS
 from peerfarm.runner.pathparams import with_paths
-from peerfarm.runner.paths import name_fault
+from peerfarm.runner.paths import check_path, name_fault
 from peerfarm.runner.workplace import make_empty
 
 CHECKOUT = "files"
@@ -41,15 +41,21 @@ def check_out(task: RenderTask, work: Path, files: Files, errand: Errand) -> Pat
         return files.check_out(task.manifest, work / CHECKOUT, errand)
 
 
-def mapped_params(app: App, params: Mapping[str, Any], paths: PathMap, node: str) -> dict[str, Any]:
+def mapped_params(
+    app: App, params: Mapping[str, Any], paths: PathMap, node: str, roots: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """The parameters as the app is to get them, with every path that it names among the files brought along.
 
     An app whose scenes name further files looks its own parameters up too, by the map that it is given; for all
-    others each path is replaced by its place in the checkout.
+    others each path is replaced by its place in the checkout. What parameters merely mention may also be a path on
+    this machine, within `roots`.
 
     Raises:
-        AttemptError: A path is not among the files that the job brought along.
+        AttemptError: A path is not among the files that the job brought along, and may not be used on this machine.
     """
+    loose = mentioning(app)
+    if loose is not None:
+        return with_paths(params, _mentioned(loose, app.paths(params), paths, node, roots))
     named = {path: paths.translate(path) for path in app.paths(params)}
     for path, here in named.items():
         if here is None or (path == params.get("scene") and not Path(here).is_file()):
@@ -61,6 +67,20 @@ def mapped_params(app: App, params: Mapping[str, Any], paths: PathMap, node: str
     if collecting(app) is not None:
         return dict(params)
     return with_paths(params, {path: here for path, here in named.items() if here is not None})
+
+
+def _mentioned(
+    app: MentioningApp, named: tuple[str, ...], paths: PathMap, node: str, roots: tuple[str, ...]
+) -> dict[str, str]:
+    """Path -> its place in the checkout, for those that were brought along."""
+    brought = {}
+    for path in named:
+        here = paths.translate(path)
+        if here is not None and Path(here).is_file():
+            brought[path] = here
+        elif not app.is_everywhere(path):
+            check_path(path, roots, node)
+    return brought
 
 
 def prepare_frames(directory: Path) -> FramesPlace:
@@ -94,8 +114,12 @@ def lay_out_inputs(task: RenderTask, work: Path, files: Files, errand: Errand) -
 def keep_frames(
     task: RenderTask, place: FramesPlace, frames: tuple[FrameFile, ...], files: Files
 ) -> tuple[FrameFile, ...]:
-    """Move verified frames into the store; the same frames, named by their blobs."""
-    with _translated():
+    """Move verified frames into the store; the same frames, named by their blobs.
+
+    Raises:
+        AttemptError: STORE_REFUSED also when the disk is full: the task was rendered as it should be.
+    """
+    with _translated(is_full_too=True):
         refs = files.take_in(result_pin(task.job, task.attempt), [place.path / frame.name for frame in frames])
     shutil.rmtree(place.path, ignore_errors=True)
     return tuple(
@@ -104,13 +128,13 @@ def keep_frames(
 
 
 @contextmanager
-def _translated(work: Path | None = None) -> Iterator[None]:
+def _translated(work: Path | None = None, *, is_full_too: bool = False) -> Iterator[None]:
     """Give an error of the store its reason, and leave nothing half laid out in the work directory."""
     try:
         yield
     except BaseException as error:
         if work is not None:
             make_empty(work)
-        if isinstance(error, StoreError) and not isinstance(error, DiskFull):
-            raise AttemptError(FailReason.INTERNAL, str(error), error.hint) from error
+        if isinstance(error, StoreError) and (is_full_too or not isinstance(error, DiskFull)):
+            raise AttemptError(FailReason.STORE_REFUSED, str(error), error.hint) from error
         raise

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from peerfarm.apps.base import COLLECTED, App, CollectingApp, collecting, readable
+from peerfarm.apps.base import COLLECTED, App, CollectingApp, MentioningApp, collecting, mentioning, readable
 from peerfarm.apps.blender import blend_version
 from peerfarm.errors import RequestRefused
 from peerfarm.model.collected import Collected, MissingFile, NamedFile, collected
@@ -52,7 +52,12 @@ def collect(
         return read_scene(read, str(params["scene"]), project, system, is_listed, is_cancelled)
     if asked is None:
         paths = tuple(dict.fromkeys(path for path in app.paths(params) if path))
-        return named_files(paths, system, is_cancelled) if paths else None
+        if not paths:
+            return None
+        loose = mentioning(app)
+        if loose is not None:
+            return _mentioned(loose, paths, system, tuple(one.executable for one in found))
+        return named_files(paths, system, is_cancelled)
     capability = _fitting(app.name, str(params["scene"]), found)
     work = place.work_directory(name)
     make_empty(work)
@@ -134,19 +139,58 @@ def named_files(paths: tuple[str, ...], system: str, is_cancelled: Callable[[], 
     return collected(files[0].path, files[1:], system, missing, warnings)
 
 
+def _mentioned(app: MentioningApp, paths: tuple[str, ...], system: str, programs: tuple[str, ...]) -> Collected:
+    """The plain files among what a step's parameters mention; the rest stays as it is written, and is warned of."""
+    files: list[str] = []
+    warnings: list[str] = []
+    for path in paths:
+        if not (app.may_bring(path) and app.may_bring(os.path.realpath(path))) or path in programs:
+            continue
+        place = Path(path)
+        if place.is_file() and os.access(place, os.R_OK):
+            files.append(path)
+        else:
+            kind = "a folder" if place.is_dir() else "no file that can be read here"
+            warnings.append(f"{path} is {kind}: it does not come along, and the program gets the path as it stands")
+    if not files:
+        return Collected(str(Path(paths[0]).parent), system, (), (), tuple(warnings))
+    return collected(files[0], [NamedFile(path, _WHY) for path in files[1:]], system, (), warnings)
+
+
 def _below(directory: str, warnings: list[str], is_cancelled: Callable[[], bool]) -> list[NamedFile]:
     """All files of a directory. Links are followed as far as they stay in it, links to directories not at all."""
     real = os.path.realpath(directory)
     files = []
-    for folder, _, names in os.walk(directory):
+    for folder, folders, names in os.walk(directory, onerror=_refuse_folder):
         if is_cancelled():
             raise RequestRefused("looking for the step's files was cancelled")
-        for name in sorted(names):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in sorted([*names, *links]):
             path = Path(folder, name)
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(real):
-                warnings.append(f"{path} is a link that leads out of {directory}, and is left out")
-            elif path.is_file():
+            fault = _fault(path, real)
+            if fault:
+                warnings.append(f"{path} {fault}, and is left out")
+            else:
                 files.append(NamedFile(str(path), _WHY, root=directory))
         if len(files) > MAX_FILES:
             raise RequestRefused(f"{directory} holds more than {MAX_FILES} files", _HINT)
     return files
+
+
+def _fault(path: Path, real: str) -> str:
+    """Why something in the directory `real` cannot be brought along with it; empty when it can."""
+    if path.is_symlink():
+        if not Path(os.path.realpath(path)).is_relative_to(real):
+            return "is a link that leads out of the directory"
+        if path.is_dir():
+            return "is a link to a directory"
+        if not path.exists():
+            return "is a link that leads nowhere"
+    return "" if path.is_file() else "is no plain file"
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise RequestRefused(
+        f"the directory {error.filename} cannot be looked into: {error.strerror or error}",
+        "Correct its permissions, or take it out of what the step names.",
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
 from peerfarm.runner.failures import explain
 from peerfarm.runner.files import Errand, Files, FilesLacking, FilesStopped
 from peerfarm.runner.frames import sync_directory
+from peerfarm.runner.naming import name_new
 from peerfarm.runner.paths import is_label, name_fault
 
 _SHOWN = 3
@@ -34,16 +34,19 @@ class _InTheWay(PeerfarmError):
 
 
 def deliver(
-    order: PublishOrder, files: Files, is_closing: Callable[[], bool], moved: Callable[[], None] = lambda: None
+    order: PublishOrder, files: Files, is_stopped: Callable[[], bool], moved: Callable[[], None] = lambda: None
 ) -> PublishResult:
     """Carry a publish order out in a job whose files travel between nodes; never raises.
 
     A file that stands there with the frame's content is left alone. Another one is replaced only when it is an older
     result of the same task, or when the order says so: it may be the artist's own. One file in the way keeps no other
     frame from its place. Nobody sees a half-written frame: it is written and synced under a temporary name first.
+
+    Args:
+        is_stopped: Asked several times a second; once it says so, the rest is left, and soon.
     """
     result = PublishResult(order.attempt, order.job, order.step, order.task)
-    errand = Errand(is_closing, lambda _: moved())
+    errand = Errand(is_stopped, lambda _: moved())
     try:
         output = _folder(order, files)
         wanted, problems = _look(output, order, files, errand)
@@ -57,7 +60,7 @@ def deliver(
     except FilesLacking as error:
         return replace(result, error=explain(error)[1], lacking=error.lacking, is_missing=error.is_missing)
     except FilesStopped:
-        return replace(result, error="this node is ending; the frames are fetched at its next start")
+        return replace(result, error="it was stopped before all frames were in place")
     except Exception as error:  # noqa: BLE001 - also a bug must become a result, or the job would wait for ever
         return replace(result, error=explain(error)[1])
     return replace(result, error=_told(problems)) if problems else result
@@ -94,6 +97,8 @@ def _look(output: Path, order: PublishOrder, files: Files, errand: Errand) -> tu
     wanted: list[_Wanted] = []
     problems: list[str] = []
     for number, frame in enumerate(order.frames):
+        if errand.is_stopped():
+            raise FilesStopped
         final = output / frame.name
         try:
             former = _former(final)
@@ -152,17 +157,11 @@ def _replace(draft: Path, final: Path, former: os.stat_result | None) -> None:
 
 
 def _name_new(draft: Path, final: Path) -> None:
-    """Give a draft its name unless something has it, in one step where the disk can."""
+    """Give a draft its name unless something has it since the frames were asked for."""
     try:
-        os.link(draft, final)
+        name_new(draft, final)
     except FileExistsError:
         raise _InTheWay(f"{final} came to be while the frame was fetched") from None
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.ENOENT}:
-            raise
-        if _former(final) is not None:
-            raise _InTheWay(f"{final} came to be while the frame was fetched") from None
-        draft.replace(final)
 
 
 def _is_same_file(one: os.stat_result, other: os.stat_result | None) -> bool:

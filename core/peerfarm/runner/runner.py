@@ -108,6 +108,8 @@ class ProcessRunner:
         self._lock = threading.Lock()
         self._running: dict[str, Attempt] = {}
         self._slots: dict[int, Errands] = {}
+        self._publishing: dict[str, threading.Event] = {}
+        """Attempt -> whether its frames are wanted no more, while they are being put in place."""
         self._files = FilePool("files")
         self._questions = FilePool("questions")
         self._forgotten: set[str] = set()
@@ -232,20 +234,38 @@ class ProcessRunner:
 
     def publish(self, order: PublishOrder) -> None:
         """Bring an attempt's frames under their final names; posts PublishResult."""
+        stopped = threading.Event()
+        with self._lock:
+            self._publishing[order.attempt] = stopped
         self._files.add(
             Call(
                 self._lane(order.output_dir),
                 f"publishing frames in {order.output_dir}",
                 PUBLISH_LIMIT_S,
-                lambda moved: self._post(self._publish(order, moved)),
-                lambda why: self._post(PublishResult(order.attempt, order.job, order.step, order.task, why)),
+                lambda moved: self._published(self._publish(order, stopped, moved), stopped),
+                lambda why: self._published(
+                    PublishResult(order.attempt, order.job, order.step, order.task, why), stopped
+                ),
             )
         )
 
-    def _publish(self, order: PublishOrder, moved: Callable[[], None]) -> PublishResult:
+    def _published(self, result: PublishResult, stopped: threading.Event) -> None:
+        with self._lock:
+            if self._publishing.get(result.attempt) is stopped:
+                del self._publishing[result.attempt]
+        self._post(result)
+
+    def stop_publish(self, attempt: str) -> None:
+        """Fetch no more frames of that attempt into a folder; posts the PublishResult, perhaps of what was done."""
+        with self._lock:
+            stopped = self._publishing.get(attempt)
+        if stopped is not None:
+            stopped.set()
+
+    def _publish(self, order: PublishOrder, stopped: threading.Event, moved: Callable[[], None]) -> PublishResult:
         files, settings = self._place.files, self._place.settings
         if order.files is FilesMode.PEERS and files is not None:
-            return deliver(order, files, lambda: self._place.is_closing, moved)
+            return deliver(order, files, lambda: self._place.is_closing or stopped.is_set(), moved)
         order = replace(order, output_dir=path_here(order.output_dir, paths_here(settings)))
         return publish(order, settings.roots, settings.name, moved)
 

@@ -49,6 +49,11 @@ class Blob:
         return self.here == self.full
 
     @property
+    def has_proven_size(self) -> bool:
+        """Whether the name itself proves the size; else a manifest alone tells it, which may be forged."""
+        return self.blocks is not None and self.count > 1
+
+    @property
     def is_missing(self) -> bool:
         """Whether somebody here wants it and peers are to be told so; an empty blob needs no peer."""
         return bool(self.keys) and not self.is_complete and self.ref.size_bytes > 0

@@ -12,7 +12,7 @@ from peerfarm.swarm.chapters import Blob, Chapter
 from peerfarm.swarm.events import Alarm, WriteBlock, Wrote
 from peerfarm.swarm.outbox import Outbox
 from peerfarm.swarm.peers import BAN_S, Ask, Peer, Peers
-from peerfarm.swarm.wants import Wants
+from peerfarm.swarm.wants import Wants, is_named
 
 MAX_PAUSE_S = 30.0
 LACKS = 4
@@ -39,7 +39,9 @@ class Receiving:
                 continue
             bits = decode_bits(raw, blob.count)
             if bits is None:
-                raise PeerProtocolError("a bitmap names blocks that its blob has not")
+                if blob.has_proven_size:
+                    raise PeerProtocolError("a bitmap names blocks that its blob has not")
+                bits = 0
             singles, held, many, many_held = told.get(blob.chapter, ([], [], 0, 0))
             if blob.count == 1:
                 singles.append(blob.first)
@@ -63,6 +65,7 @@ class Receiving:
             if ask is None or (offset and offset != ask.got):
                 self._spare(peer, len(data))
             elif length != ask.length:
+                peer.spare_bytes += length - len(data)  # the rest of it is on its way, and was asked for
                 self._lacks(peer, ask)
             else:
                 self._take(peer, ask, offset, data, now_s)
@@ -91,9 +94,12 @@ class Receiving:
         hashes = tuple(raw[at : at + HASH_BYTES] for at in range(0, len(raw), HASH_BYTES))
         if not hashes:
             blob.chapter.note(peer.node, blob.mask, 0)
-        elif not self._wants.learn(blob, BlockList(message.size_bytes, hashes)):
+            return
+        blocks = BlockList(message.size_bytes, hashes)
+        if not self._wants.learn(blob, blocks):
             blob.chapter.note(peer.node, blob.mask, 0)
-            self._blame(peer.node, now_s)
+            if not is_named(blob.id, blocks):  # else the size is wrong that somebody gave the job's file
+                self._blame(peer.node, now_s)
 
     def wrote(self, event: Wrote, now_s: float) -> Blob | None:
         """The store kept a block, or refused it; the wanted blob that has one block more."""

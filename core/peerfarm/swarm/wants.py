@@ -274,12 +274,17 @@ class Wants:
         self.chapters = [chapter for chapter in self.chapters if chapter.left_blobs]
 
 
-def _is_list_of(ref: BlobRef, blocks: BlockList | None) -> bool:
-    """Whether these hashes are proven by the blob's name; an empty blob needs none."""
-    if blocks is None or not ref.size_bytes or blocks.size_bytes != ref.size_bytes:
-        return False
+def is_named(id_: BlobId, blocks: BlockList) -> bool:
+    """Whether these hashes are proven by that name, whatever size was wanted."""
     try:
         blocks.check()
     except InvalidManifest:
         return False
-    return blocks.id == ref.id
+    return blocks.id == id_
+
+
+def _is_list_of(ref: BlobRef, blocks: BlockList | None) -> bool:
+    """Whether these hashes are proven by the blob's name, for its size; an empty blob needs none."""
+    if blocks is None or not ref.size_bytes or blocks.size_bytes != ref.size_bytes:
+        return False
+    return is_named(ref.id, blocks)

@@ -6,7 +6,6 @@ Modes: ok, 206 (a renderer that is not installed), 210 (a fatal error), 211 (ope
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 import sys
@@ -42,12 +41,14 @@ def understood(arguments: list[str]) -> tuple[dict[str, str], str] | None:
 def lost_files(scene: Path) -> list[str]:
     """What the text scene names by absolute paths and is not there."""
     text = scene.read_text("utf-8", "replace")
-    named = re.findall(r'^(?:file .*|\tsetAttr "\.(?:ftn|dso|fn)" -type "string" )"((?:[^"\\]|\\.)*)";$', text, re.M)
+    named = re.findall(
+        r'^(?:file .*|\tsetAttr "\.(?:ftn|dso|fn)" -type "string" )"((?:[^"\\]|\\.)*)";$', text, re.MULTILINE
+    )
     lost = []
     for raw in named:
         path = re.sub(r"\{\d+\}$", "", raw.replace('\\"', '"').replace("\\\\", "\\"))
-        pattern = re.sub(r"<UDIM>|<f>|#+", "*", os.path.basename(path))
-        if os.path.isabs(path) and not list(Path(os.path.dirname(path)).glob(pattern)):
+        pattern = re.sub(r"<UDIM>|<f>|#+", "*", Path(path).name)
+        if Path(path).is_absolute() and not list(Path(path).parent.glob(pattern)):
             lost.append(path)
     return lost
 

@@ -32,6 +32,28 @@ def test_arguments_reach_the_program_one_by_one_and_unread() -> None:
     assert argv(given) == ("/usr/bin/tool", *given)
 
 
+@pytest.mark.parametrize(
+    ("path", "may_be_brought", "is_everywhere"),
+    [
+        ("/home/mia/lut.cube", True, False),
+        ("/usrlocal/lut.cube", True, False),
+        ("D:\\show\\lut.cube", True, False),
+        ("/usr/share/lut.cube", False, True),
+        ("/bin/sh", False, True),
+        ("c:\\windows\\fonts\\arial.ttf", False, True),
+        ("/dev/null", False, True),
+        ("/dev/sda", False, False),
+        ("/etc/passwd", False, False),
+        ("/usr/../etc/passwd", False, False),
+        ("/proc/self/environ", False, False),
+    ],
+)
+def test_what_each_machine_has_of_its_own_belongs_to_no_job(
+    path: str, may_be_brought: bool, is_everywhere: bool
+) -> None:
+    assert (APP.may_bring(path), APP.is_everywhere(path)) == (may_be_brought, is_everywhere)
+
+
 def test_placeholders_are_filled_inside_their_argument() -> None:
     args = ["--frame={frame}", "{frames}", "{first}-{last}", "{output}/x", "{work}{inputs}", "{{frame}}"]
     filled = ("--frame=5", "5,6,9", "5-9", "/a/frames/x", "/a/work/a/inputs", "{frame}")

@@ -10,7 +10,7 @@ from peerfarm.errors import RequestRefused
 from peerfarm.model.files import FetchProgressed
 from peerfarm.model.ids import JobId, NodeId
 from peerfarm.node import inputs
-from peerfarm.protocol.messages import KeepAsk, KeepTold
+from peerfarm.protocol.messages import PROTOCOL_VERSION, Greeting, KeepAsk, KeepTold
 from peerfarm.state.actions import MemberRemoved, TaskLeased, TaskRendered, TasksPublished, TasksRetried
 
 JOB = JobId("jobone222222")
@@ -227,12 +227,18 @@ def test_a_fetch_that_is_cancelled_or_whose_user_is_gone_orders_no_more(solo: Fi
     solo.ask("fetch", job=JOB, directory="/mine")
     solo.ask("cancel_fetch", job=JOB)
     assert events(solo, "fetch/ended")[0]["is_cancelled"]
+    assert publish_stops(solo) == [order.attempt for order in solo.publishes()]
     for order in solo.publishes():
         solo.placed(order)
     assert len(solo.publishes()) == 4
     solo.ask("fetch", job=JOB, directory="/mine")
     solo.turn(inputs.ClientGone(CLIENT))
     assert not solo.node.fetching._fetches
+    assert publish_stops(solo) == [order.attempt for order in solo.publishes()]
+
+
+def publish_stops(solo: FileSolo) -> list[str]:
+    return [attempt for effects in solo.effects for attempt in effects.publish_stops]
 
 
 def test_an_attempt_is_never_put_in_place_twice_at_once(solo: FileSolo) -> None:
@@ -261,10 +267,27 @@ def test_links_for_files_are_kept_while_a_job_needs_them(solo: FileSolo) -> None
     assert not solo.node.are_files_travelling
     solo.submit_files(frames="1")
     assert solo.node.are_files_travelling
+    assert not solo.node.is_quiet_about_files
     solo.rendered(solo.starts[0])
     solo.placed(solo.publishes()[0])
     solo.wait(40)
     assert not solo.node.are_files_travelling
+    assert solo.node.is_quiet_about_files
+
+
+def test_a_node_that_has_not_compared_does_not_take_its_farm_for_quiet() -> None:
+    solo = FileSolo()
+    assert not solo.node.is_quiet_about_files, "it belongs to no farm"
+    solo.found()
+    assert solo.node.is_quiet_about_files
+    elm = Elm(solo)
+    elm.come("newboot2")
+    assert solo.node.is_quiet_about_files
+    solo.turn(inputs.LinkUp(elm.id))
+    solo.hear(elm.id, Greeting(PROTOCOL_VERSION, str(solo.node.core.farm_id), "boot3333"))
+    assert not solo.node.is_quiet_about_files, "elm may know of jobs"
+    elm.compare()
+    assert solo.node.is_quiet_about_files
 
 
 def test_nothing_of_a_job_whose_files_travelled_is_remembered_once_it_is_archived(solo: FileSolo) -> None:

@@ -56,16 +56,18 @@ def test_the_books_agree_with_plain_lists(steps: list[tuple[str, BlobId, int]]) 
 
 
 def test_what_fits_beside_the_pinned_tells_how_much_must_go() -> None:
-    shelf = Shelf(100)
+    shelf = Shelf(105)
     first, second = BlobId(b"a" * 32), BlobId(b"b" * 32)
     shelf.add(first, 40)
     shelf.add(second, 50)
     shelf.keep([first])
+    assert shelf.reserve_bytes == 5
     assert shelf.too_much(10) == 0
     assert shelf.too_much(30) == 20
     assert shelf.too_much(60) == 50
     with pytest.raises(DiskFull, match="61"):
         shelf.too_much(61)
+    assert [shelf.too_much(size_bytes, is_frame=True) for size_bytes in (15, 16, 65, 66)] == [0, 1, 50, 51]
     shelf.set_aside_bytes = 10
     with pytest.raises(DiskFull):
         shelf.too_much(51)

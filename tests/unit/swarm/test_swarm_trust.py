@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from swarm_rig import ADA, BLOCK, BOB, EVE, Film, Rig
 
-from peerfarm.model.blob import BlobId
+from peerfarm.model.blob import BlobId, BlobRef
 from peerfarm.protocol import transfer as t
 from peerfarm.swarm import Heard, PeerDown, PeerUp, Wrote
 
@@ -115,6 +115,34 @@ def test_a_block_of_another_length_than_the_manifest_says_blames_nobody() -> Non
     assert (rig.of("alarms"), rig.of("drops")) == ([], [])
     rig.has(BOB, film)
     assert rig.asked(BOB) == [(film.id, 0)]
+
+
+def test_a_size_that_a_forged_manifest_gives_to_somebodys_file_costs_its_holders_no_trust() -> None:
+    rig, film = Rig(ADA, BOB), Film(5 * BLOCK)
+    shorter, longer, tiny = (BlobRef(film.id, size_bytes) for size_bytes in (3 * BLOCK, 9 * BLOCK, 500))
+    for number, wrong in enumerate((shorter, longer, tiny) * 2):
+        rig.swarm.want(f"forged {number}", [wrong], {}, (), rig.now_s)
+        rig.settle()
+        rig.has(ADA, film)
+        rig.has(BOB, film, bitmap=b"\xf8")
+        rig.hear(ADA, t.ListTell(film.id, film.size_bytes, b"".join(film.blocks.hashes)))
+        rig.wait(5.0)
+        rig.swarm.cancel(f"forged {number}")
+    assert (rig.of("alarms"), rig.of("drops")) == ([], [])
+    rig.take(t.Ask)
+    rig.want(film, key="true")
+    rig.has(ADA, film)
+    assert sorted(rig.asked(ADA)) == [(film.id, block) for block in range(5)]
+
+
+def test_a_long_block_that_comes_where_a_short_one_was_wanted_is_let_pass() -> None:
+    rig, length, part = Rig(ADA), 16 << 20, 256 << 10
+    for number in range(4):
+        short = Film(500, f"short {number}")
+        rig.want(short, key=short.id.hex())
+        rig.has(ADA, short)
+        for first in range(0, length, part):
+            assert rig.hear(ADA, t.Piece(((short.id, 0, length, first, bytes(part)),))).drops == []
 
 
 def test_a_block_comes_in_parts_and_leftovers_of_an_earlier_try_do_not_mix_in() -> None:

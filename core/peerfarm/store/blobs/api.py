@@ -59,8 +59,11 @@ class Blobs(Protocol):
     def block_list(self, ref: BlobRef) -> BlockList | None:
         """The hashes of its blocks, when it is here or has been begun; else None, unless it has one block at most."""
 
-    def begin(self, ref: BlobRef, blocks: BlockList) -> None:
+    def begin(self, ref: BlobRef, blocks: BlockList, *, is_frame: bool = False) -> None:
         """Make ready to take its blocks, and set their room aside; nothing happens when it is here or has been begun.
+
+        Args:
+            is_frame: It was rendered, and the disk alone bounds it; all else leaves a part of the quota to frames.
 
         Raises:
             InvalidManifest: The hashes are not those of that blob.
@@ -109,8 +112,8 @@ class Blobs(Protocol):
     def usage(self) -> Usage:
         """What is held now."""
 
-    def needs(self, size_bytes: int) -> None:
-        """Evict until there is room for so much more; DiskFull when there cannot be."""
+    def needs(self, size_bytes: int, *, is_frame: bool = False) -> None:
+        """Evict until there is room for so much more; DiskFull when there cannot be. `is_frame` as in `begin`."""
 
     def evict(self) -> tuple[BlobId, ...]:
         """Drop what was not used for the longest time and is not pinned, until the quota is kept; what was dropped."""

@@ -12,7 +12,7 @@ from peerfarm.errors import InvalidManifest, StoreError
 from peerfarm.model.blob import EMPTY_ID, MIN_BLOCK_BYTES, BlobId, BlobRef, BlockList, block_range, blocks_of
 from peerfarm.model.manifest import Manifest
 from peerfarm.store.blobs import checkout
-from peerfarm.store.blobs.api import Gone, Usage
+from peerfarm.store.blobs.api import Gone, GoneReason, Usage
 from peerfarm.store.blobs.contents import Contents, ignore
 from peerfarm.store.blobs.disk import Note, create
 from peerfarm.store.blobs.intake import Intake
@@ -85,7 +85,7 @@ class BlobStore:
 
     # Fetching
 
-    def begin(self, ref: BlobRef, blocks: BlockList) -> None:
+    def begin(self, ref: BlobRef, blocks: BlockList, *, is_frame: bool = False) -> None:
         """Make ready to take its blocks; see Blobs."""
         blocks.check()
         if blocks.ref != ref:
@@ -93,7 +93,7 @@ class BlobStore:
         with self._beginning:
             if self._is_begun(ref):
                 return
-            self._stock.set_aside(ref.size_bytes)
+            self._stock.set_aside(ref.size_bytes, is_frame=is_frame)
             partial = Partial(blocks, self._layout.partial_of(ref.id), self._layout.file_of(ref.id))
             try:
                 partial.make()
@@ -190,7 +190,10 @@ class BlobStore:
             return None
         self._contents.use(ref.id)
         path = self._layout.file_of(ref.id)
-        return path if path.exists() else None
+        if path.exists():
+            return path
+        self._stock.forget(ref.id, GoneReason.DAMAGED)
+        return None
 
     def sound_file(self, ref: BlobRef, note: Note) -> Path | None:
         """The file of a whole blob that somebody will read without comparing; None when it is not here or was damaged.
@@ -225,8 +228,9 @@ class BlobStore:
         """Keep the content of a file, durably.
 
         Args:
-            keep: True copies it, or shares its blocks where the disk can, and follows links; False is for a file of the
-                node's own: it is moved in, without a copy where that can be, and is no longer there when this returns.
+            keep: True copies it, or shares its blocks where the disk can, and follows links; False is for a frame that
+                this node rendered: it is moved in, without a copy where that can be, and is no longer there when this
+                returns. Frames may take more than the quota.
             pin: A key under which it is pinned besides what that key pins already.
 
         Raises:
@@ -269,6 +273,7 @@ class BlobStore:
     def draft_of(self, path: Path, note: Note, *, is_own: bool = False) -> tuple[Draft, os.stat_result]:
         """Copy a file in and hash it, with room set aside, but make nothing durable; and what the file was then.
 
+        `is_own` is for frames that this node rendered, as `keep` of `take_in`, but the file stays.
         The draft ends in `settle` or in `give_up`. Raises as `take_in`.
         """
         return self._intake.draft_of(path, note, is_own=is_own)
@@ -315,9 +320,9 @@ class BlobStore:
         """What is held now; see Blobs."""
         return self._stock.usage()
 
-    def needs(self, size_bytes: int) -> None:
+    def needs(self, size_bytes: int, *, is_frame: bool = False) -> None:
         """Evict until there is room for so much more; see Blobs."""
-        self._stock.needs(size_bytes)
+        self._stock.needs(size_bytes, is_frame=is_frame)
 
     def evict(self) -> tuple[BlobId, ...]:
         """Keep the quota again; see Blobs."""

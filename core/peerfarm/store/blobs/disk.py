@@ -39,12 +39,21 @@ Note = Callable[[int], None]
 """Told the bytes done since the last call; raises to stop the work."""
 
 
-def disk_error(error: OSError, doing: str) -> StoreError:
-    """Our error for what the store's own disk answered; `doing` ends the phrase "the disk refused while ..."."""
+DISK_HINT = "Make room on it, or set a smaller `store_gb`; this node fetches no files until then."
+
+
+def disk_error(error: OSError, doing: str, directory: Path | None = None) -> StoreError:
+    """Our error for what the store's own disk answered.
+
+    Args:
+        doing: Ends the phrase "the disk refused while ...".
+        directory: Of the store; it says which disk.
+    """
+    disk = f"the disk of {directory}" if directory else "the disk"
     if error.errno in _FULL:
-        return DiskFull(f"no room on the disk while {doing}", "Make room on it; this node fetches no files until then.")
+        return DiskFull(f"no room on {disk} while {doing}", DISK_HINT)
     return StoreError(
-        f"the disk refused while {doing}: {error.strerror or error}", "Check the disk and the rights on its files."
+        f"{disk} refused while {doing}: {error.strerror or error}", "Check the disk and the rights on its files."
     )
 
 
@@ -102,6 +111,11 @@ def _copy_inside(original: BinaryIO, copy: BinaryIO, first: int, length: int) ->
     return done
 
 
+def make_folder(path: Path) -> None:
+    """Make one of the store's own folders, also again when somebody removed it. Raises OSError."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
     """Write everything to an unbuffered file, which may take less at once."""
     view = memoryview(data)
@@ -121,7 +135,10 @@ def open_plain(path: Path, *, follows_links: bool) -> BinaryIO:
     Raises:
         OSError: There is none, or it may not be read; EINVAL when it is a directory, a pipe or the like.
     """
-    # O_NONBLOCK: opening a pipe must not wait for its writer.
+    mode = path.stat(follow_symlinks=follows_links).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):  # opening a device may do something
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    # O_NONBLOCK: what has become a pipe meanwhile must not make us wait for its writer.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if not follows_links:
         flags |= getattr(os, "O_NOFOLLOW", 0)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from peerfarm.model.blob import BlobId, BlockList
+from peerfarm.model.blob import EMPTY_ID, BlobId, BlockList
 from peerfarm.store.blobs.api import GoneReason
 from peerfarm.store.blobs.contents import Contents
 from peerfarm.store.blobs.disk import Note, create, disk_error, remove, write_all
@@ -34,7 +34,7 @@ class Intake:
             nonlocal aside_bytes
             self._stock.give_back(aside_bytes)
             aside_bytes = 0
-            self._stock.set_aside(size_bytes)
+            self._stock.set_aside(size_bytes, is_frame=is_own)
             aside_bytes = size_bytes
 
         try:
@@ -105,7 +105,7 @@ class Intake:
         fresh: dict[BlobId, Draft] = {}
         double = []
         for draft in drafts:
-            if self._stock.size_of(draft.id) is not None or draft.id in fresh:
+            if draft.id in fresh or self._is_here(draft.id):
                 double.append(draft)
             else:
                 fresh[draft.id] = draft
@@ -122,6 +122,10 @@ class Intake:
                 self._stock.give_back(draft.blocks.size_bytes)
             self._contents.use(draft.id)
 
+    def _is_here(self, id_: BlobId) -> bool:
+        """Whether it is here as a whole, its file too: somebody may have removed that."""
+        return self._stock.size_of(id_) is not None and (id_ == EMPTY_ID or self._layout.file_of(id_).exists())
+
     def _write(self, blocks: BlockList, raw: bytes) -> Draft:
         target = self._layout.new_draft()
         try:
@@ -131,7 +135,7 @@ class Intake:
         except BaseException as error:
             remove(target)
             if isinstance(error, OSError):
-                raise disk_error(error, "writing a file") from error
+                raise disk_error(error, "writing a file", target.parent) from error
             raise
 
     def _with_list(self, blocks: BlockList, target: Path) -> Draft:
@@ -143,5 +147,5 @@ class Intake:
                 write_all(file, encode_list(blocks))
         except OSError as error:
             remove(list_path)
-            raise disk_error(error, "writing a file") from error
+            raise disk_error(error, "writing a file", list_path.parent) from error
         return Draft(blocks, target, list_path)

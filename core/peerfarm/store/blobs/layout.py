@@ -12,7 +12,7 @@ from pathlib import Path
 
 from peerfarm.errors import StoreError
 from peerfarm.model.blob import HASH_BYTES, BlobId, BlockList
-from peerfarm.store.blobs.disk import disk_error, make_read_only, remove, sync_file
+from peerfarm.store.blobs.disk import disk_error, make_folder, make_read_only, remove, sync_file
 from peerfarm.store.blobs.partial import Partial, read_list
 from peerfarm.store.durable import sync_directory
 
@@ -58,7 +58,7 @@ class Layout:
         self._numbers = itertools.count(1)
         try:
             for folder in (self._blobs, self._partial, self._drafts):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(folder)
             for left in self._drafts.iterdir():
                 remove(left)
         except OSError as error:
@@ -77,7 +77,11 @@ class Layout:
         return self._partial / (id_.hex() + ".part")
 
     def new_draft(self) -> Path:
-        """A name that nothing has."""
+        """A name that nothing has. Raises StoreError."""
+        try:
+            make_folder(self._drafts)
+        except OSError as error:
+            raise disk_error(error, f"making {self._drafts} again") from error
         return self._drafts / str(next(self._numbers))
 
     def whole(self) -> Iterator[Found]:
@@ -126,6 +130,7 @@ class Layout:
             for path in paths:
                 make_read_only(path)
             _sync_all(paths)
+            make_folder(self._blobs)
             for draft in drafts:
                 if draft.list_path is not None:
                     draft.list_path.replace(self.list_of(draft.id))
@@ -136,7 +141,7 @@ class Layout:
         except OSError as error:
             for path in renamed:
                 remove(path)
-            raise disk_error(error, "keeping files") from error
+            raise disk_error(error, "keeping files", self.directory) from error
 
     def remove_whole(self, id_: BlobId) -> None:
         """Take a whole blob away.
@@ -147,7 +152,7 @@ class Layout:
         try:
             self.file_of(id_).unlink(missing_ok=True)
         except OSError as error:
-            raise disk_error(error, "removing a file") from error
+            raise disk_error(error, "removing a file", self.directory) from error
         remove(self.list_of(id_))
 
 

@@ -95,7 +95,7 @@ class MemoryBlobs:
         held = self._held(ref)
         return None if held is None else held.blocks
 
-    def begin(self, ref: BlobRef, blocks: BlockList) -> None:
+    def begin(self, ref: BlobRef, blocks: BlockList, *, is_frame: bool = False) -> None:
         """Make ready to take its blocks; see Blobs."""
         blocks.check()
         if blocks.ref != ref:
@@ -103,7 +103,7 @@ class MemoryBlobs:
         if ref.id == EMPTY_ID or ref.id in self._disk.held:
             return
         self._refuse_when_full()
-        self.needs(ref.size_bytes)
+        self.needs(ref.size_bytes, is_frame=is_frame)
         self._disk.held[ref.id] = _Held(blocks)
         self._shelf.add(ref.id, ref.size_bytes)
 
@@ -202,9 +202,9 @@ class MemoryBlobs:
         whole = sum(1 for held in self._disk.held.values() if held.is_whole)
         return Usage(shelf.bytes, shelf.pinned_bytes, shelf.quota_bytes, whole)
 
-    def needs(self, size_bytes: int) -> None:
+    def needs(self, size_bytes: int, *, is_frame: bool = False) -> None:
         """Evict until there is room for so much more; see Blobs."""
-        self._make_room(size_bytes)
+        self._make_room(size_bytes, is_frame=is_frame)
 
     def evict(self) -> tuple[BlobId, ...]:
         """Keep the quota again; see Blobs."""
@@ -223,8 +223,8 @@ class MemoryBlobs:
         if self._disk.full:
             raise DiskFull("no room on the disk", "Make room on it; this node fetches no files until then.")
 
-    def _make_room(self, size_bytes: int) -> tuple[BlobId, ...]:
-        target_bytes = self._shelf.bytes - self._shelf.too_much(size_bytes)
+    def _make_room(self, size_bytes: int, *, is_frame: bool = False) -> tuple[BlobId, ...]:
+        target_bytes = self._shelf.bytes - self._shelf.too_much(size_bytes, is_frame=is_frame)
         evicted = []
         while self._shelf.bytes > target_bytes and (oldest := self._shelf.oldest()) is not None:
             self._remove(oldest, GoneReason.EVICTED)

@@ -6,7 +6,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,12 +119,11 @@ def _look_at(wanted: dict[str, FileToPack]) -> dict[str, int]:
     return sizes
 
 
-def _refuse(faults: list[str]) -> None:
+def _refuse(faults: list[str], hints: Collection[str] = ()) -> None:
+    """Refuse when there are faults; with the hint that all of them have, where there is one."""
     if faults:
-        raise InvalidManifest(
-            "some of the job's files cannot be sent along: " + listed(faults),
-            "Correct them, or take them out of the scene; then submit again.",
-        )
+        (hint,) = hints if len(hints) == 1 else ("Correct them, or take them out of the scene; then submit again.",)
+        raise InvalidManifest("some of the job's files cannot be sent along: " + listed(faults), hint)
 
 
 class _Taken(NamedTuple):
@@ -203,7 +202,7 @@ class _Packing:
         draft = None
         if blocks is not None:
             self._hold.add([blocks.id])
-            if self._store.has(blocks.id):
+            if self._store.open_blob(blocks.ref) is not None:
                 self._note(blocks.size_bytes)
             else:
                 blocks = None
@@ -230,6 +229,7 @@ class _Packing:
     def _settle(self, futures: list[Future[_Taken]], done: dict[str, ManifestFile]) -> None:
         """Wait for a batch and make it durable."""
         faults = []
+        hints = set()
         taken = []
         for future in futures:
             try:
@@ -237,10 +237,11 @@ class _Packing:
             except FileFault as fault:
                 self._stopped = True
                 faults.append(str(fault))
+                hints.add(fault.hint)
             except RequestRefused:
                 if not faults:
                     raise
-        _refuse(faults)
+        _refuse(faults, hints)
         drafts = [one.draft for one in taken if one.draft is not None]
         if drafts:
             self._store.settle(drafts, self._hold)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from peerfarm.errors import InvalidManifest, StoreError
 from peerfarm.model.blob import HASH_BYTES, BlobRef, BlockList, block_range
-from peerfarm.store.blobs.disk import create, disk_error, remove, write_all
+from peerfarm.store.blobs.disk import create, disk_error, make_folder, remove, write_all
 
 _HEAD = struct.Struct(">Q")
 
@@ -47,6 +47,7 @@ class Partial:
         if self.is_single:
             return
         try:
+            make_folder(self.path.parent)
             remove(self.path)
             remove(self.list_path)
             with create(self.list_path) as file:
@@ -55,7 +56,7 @@ class Partial:
                 file.truncate(self.ref.size_bytes)
         except OSError as error:
             self.discard()
-            raise disk_error(error, "beginning a file") from error
+            raise disk_error(error, "beginning a file", self.path.parent) from error
 
     def mask(self) -> int:
         """Bit i for each block i that is here; the first call after a crash reads the file."""
@@ -82,7 +83,7 @@ class Partial:
                 return False
             raise StoreError("a file that was being fetched was evicted meanwhile", "It is fetched again.") from error
         except OSError as error:
-            raise disk_error(error, "writing a fetched file") from error
+            raise disk_error(error, "writing a fetched file", self.path.parent) from error
         with self._lock:
             self._mask |= 1 << block
         return self.claim()

@@ -27,6 +27,11 @@ class PinBook:
         self._connection, self.is_in_doubt = open_small(path, _TABLE, _APPLICATION_ID, is_durable=True)
         self._path = path
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody removed the file: what is written reaches no disk any more."""
+        return not self._path.exists()
+
     def read(self) -> dict[str, frozenset[BlobId]]:
         """Everything that is pinned."""
         pins = {}

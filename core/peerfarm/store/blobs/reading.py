@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -106,8 +107,38 @@ def changes(source: Path) -> FileFault:
     return FileFault(source, "changes while it is read", "Wait until the application has saved it, then try again.")
 
 
+def oddity(source: Path) -> str:
+    """What stands under a path where a plain file should; empty when one does, nothing does, or nobody can tell."""
+    try:
+        mode = source.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            target = source.readlink()
+            try:
+                mode = source.stat().st_mode
+            except FileNotFoundError:
+                return f"a link to {target}, where nothing is"
+            except OSError as error:
+                return "a link that leads round in a circle" if error.errno == errno.ELOOP else ""
+    except (OSError, ValueError):
+        return ""
+    return next((words for is_kind, words in _KINDS if is_kind(mode)), "")
+
+
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISDIR, "a folder"),
+)
+
+
 def read_fault(source: Path, error: OSError) -> FileFault:
     """What is said of a file that cannot be read."""
+    if odd := oddity(source):
+        return FileFault(
+            source, f"is {odd}, not a plain file", "Put a plain file in its place, or take it out of the scene."
+        )
     return FileFault(
         source,
         {
@@ -154,7 +185,7 @@ def _copy_and_hash(original: BinaryIO, source: Path, draft: Path, size_bytes: in
     except Unreadable as unreadable:
         raise read_fault(source, unreadable.error) from unreadable
     except OSError as error:
-        raise disk_error(error, f"taking in {source}") from error
+        raise disk_error(error, f"taking in {source}", draft.parent) from error
     return BlockList(size_bytes, tuple(hashes))
 
 

@@ -7,6 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from peerfarm.errors import DiskFull
 from peerfarm.model.blob import BlobId
+from peerfarm.model.sizes import size_words
+
+MAX_RESERVE_BYTES = 1_000_000_000
+"""Of the quota a twentieth, at most so much, is left free by scenes: frames must find room for their way."""
 
 
 class Shelf:
@@ -99,18 +103,28 @@ class Shelf:
         """Which blob has been unused for the longest time, of those that may go."""
         return next(iter(self._loose), None)
 
-    def too_much(self, more_bytes: int) -> int:
+    @property
+    def reserve_bytes(self) -> int:
+        """The part of the quota that scenes leave free."""
+        return min(self.quota_bytes // 20, MAX_RESERVE_BYTES)
+
+    def too_much(self, more_bytes: int, *, is_frame: bool = False) -> int:
         """How many bytes must go before so many more are within the quota.
 
+        Args:
+            is_frame: The quota bounds no frames: what was rendered is not thrown away for want of a setting.
+
         Raises:
-            DiskFull: They cannot, whatever goes.
+            DiskFull: It is no frame, and does not fit whatever goes.
         """
-        over = self.bytes + self.set_aside_bytes + more_bytes - self.quota_bytes
-        if over > self.bytes - self.pinned_bytes and more_bytes:
+        reserve_bytes = 0 if is_frame or not more_bytes else self.reserve_bytes
+        over = self.bytes + self.set_aside_bytes + more_bytes + reserve_bytes - self.quota_bytes
+        if over > self.bytes - self.pinned_bytes and more_bytes and not is_frame:
             taken = self.pinned_bytes + self.set_aside_bytes
             raise DiskFull(
-                f"no room for {more_bytes} bytes among this node's files: jobs need {taken} of the"
-                f" {self.quota_bytes} bytes that they may take",
+                f"no room for {size_words(more_bytes)} among this node's files: jobs need {size_words(taken)} of the"
+                f" {size_words(self.quota_bytes)} that `store_gb` allows, and {size_words(reserve_bytes)} are kept free"
+                " for frames",
                 "Raise `store_gb` in the settings, or archive jobs that have ended.",
             )
         return max(0, over)

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 from peerfarm.errors import DiskFull
 from peerfarm.model.blob import EMPTY_ID, BlobId
+from peerfarm.model.sizes import size_words
 from peerfarm.store.blobs.api import Gone, GoneReason, Usage
-from peerfarm.store.blobs.disk import disk_error, free_bytes
+from peerfarm.store.blobs.disk import DISK_HINT, disk_error, free_bytes, make_folder
 from peerfarm.store.blobs.layout import Layout
 from peerfarm.store.blobs.partial import Partial
 from peerfarm.store.blobs.pinbook import PinBook
@@ -18,7 +19,7 @@ from peerfarm.store.blobs.shelf import Shelf
 SPARE_BYTES = 256 << 20
 """Left free on the disk for the log and for frames."""
 DOUBT_PIN = "doubt"
-"""Pins everything that was here when pins may have been lost. To be unpinned once all owners have pinned again."""
+"""Pins everything that was here when pins may have been lost. To be unpinned once nothing of it can be needed."""
 
 
 class Stock:
@@ -35,6 +36,7 @@ class Stock:
         self._shelf = Shelf(quota_bytes)
         self._partials: dict[BlobId, Partial] = {}
         self._gone: list[Gone] = []
+        self._is_closed = False
         try:
             for found in layout.whole():
                 self._shelf.add(found.id, found.size_bytes)
@@ -46,7 +48,8 @@ class Stock:
                 self._shelf.add(partial.ref.id, partial.ref.size_bytes)
         except OSError as error:
             raise disk_error(error, f"reading {layout.directory}") from error
-        self._book = PinBook(layout.directory / "pins.db")
+        self._book_path = layout.directory / "pins.db"
+        self._book = PinBook(self._book_path)
         self._pins = self._book.read()
         for ids in self._pins.values():
             self._shelf.keep(ids)
@@ -56,6 +59,7 @@ class Stock:
     def close(self) -> None:
         """Give the files free."""
         with self._pin_lock:
+            self._is_closed = True
             self._book.close()
 
     # What is here
@@ -132,10 +136,10 @@ class Stock:
             whole = len(shelf) - len(self._partials)
             return Usage(shelf.bytes + shelf.set_aside_bytes, shelf.pinned_bytes, shelf.quota_bytes, whole)
 
-    def set_aside(self, size_bytes: int) -> None:
+    def set_aside(self, size_bytes: int, *, is_frame: bool = False) -> None:
         """Promise room to something that is on its way in; evicts for it. Raises DiskFull."""
         with self._lock:
-            self._make_room(size_bytes)
+            self._make_room(size_bytes, is_frame=is_frame)
             self._shelf.set_aside_bytes += size_bytes
 
     def give_back(self, size_bytes: int) -> None:
@@ -143,19 +147,19 @@ class Stock:
         with self._lock:
             self._shelf.set_aside_bytes -= size_bytes
 
-    def needs(self, size_bytes: int) -> None:
+    def needs(self, size_bytes: int, *, is_frame: bool = False) -> None:
         """Evict until there is room for so much more; DiskFull when there cannot be."""
         with self._lock:
-            self._make_room(size_bytes)
+            self._make_room(size_bytes, is_frame=is_frame)
 
     def evict(self) -> tuple[BlobId, ...]:
         """Keep the quota again."""
         with self._lock:
             return self._make_room(0)
 
-    def _make_room(self, size_bytes: int) -> tuple[BlobId, ...]:
+    def _make_room(self, size_bytes: int, *, is_frame: bool = False) -> tuple[BlobId, ...]:
         shelf = self._shelf
-        target_bytes = shelf.bytes - shelf.too_much(size_bytes)
+        target_bytes = shelf.bytes - shelf.too_much(size_bytes, is_frame=is_frame)
         if self._lacks(size_bytes) > shelf.bytes - shelf.pinned_bytes:
             raise self._disk_is_full(size_bytes)  # not after having evicted everything in vain
         evicted = []
@@ -164,7 +168,7 @@ class Stock:
             if oldest is None:
                 if self._lacks(size_bytes) > 0:
                     raise self._disk_is_full(size_bytes)
-                break  # what is pinned alone is more than a quota that was lowered
+                break  # what is pinned alone is more than the quota: frames may be, and it may have been lowered
             self._remove(oldest, GoneReason.EVICTED)
             evicted.append(oldest)
         return tuple(evicted)
@@ -176,8 +180,9 @@ class Stock:
 
     def _disk_is_full(self, size_bytes: int) -> DiskFull:
         return DiskFull(
-            f"no room for {size_bytes} bytes on the disk of {self._layout.directory}; {SPARE_BYTES} are left free",
-            "Make room on it; this node fetches no files until then.",
+            f"no room for {size_words(size_bytes)} on the disk of {self._layout.directory}:"
+            f" {size_words(SPARE_BYTES)} are kept free on it",
+            DISK_HINT,
         )
 
     # Pins
@@ -191,6 +196,7 @@ class Stock:
                 return
             self._keep(wanted)
             try:
+                self._find_book()
                 if wanted:
                     self._book.put(key, wanted)
                 else:
@@ -202,6 +208,15 @@ class Stock:
             self._pins.pop(key, None)
             if wanted:
                 self._pins[key] = wanted
+
+    def _find_book(self) -> None:
+        """Write the book anew when somebody removed it. Raises StoreError."""
+        if not self._is_closed and self._book.is_gone:
+            self._book.close()
+            make_folder(self._book_path.parent)
+            self._book = PinBook(self._book_path)
+            for key, ids in self._pins.items():
+                self._book.put(key, ids)
 
     def pin_more(self, key: str, ids: Iterable[BlobId]) -> None:
         """Pin these besides what the key pins. Raises StoreError."""

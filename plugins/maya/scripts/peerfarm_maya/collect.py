@@ -120,11 +120,16 @@ def _path_editor(settings, found):
     """What Maya's file path editor lists: triples of name, attribute and whether it is there."""
     cmds.filePathEditor(refresh=True)
     for folder in cmds.filePathEditor(query=True, listDirectories="") or []:
-        listed = cmds.filePathEditor(query=True, listFiles=folder, withAttribute=True, status=True) or []
+        listed = _triples(cmds.filePathEditor(query=True, listFiles=folder, withAttribute=True, status=True))
         for at in range(0, len(listed) - 2, 3):
             yield
-            name, attribute = str(listed[at]), str(listed[at + 1])
+            name, attribute = listed[at], listed[at + 1]
             _guarded(found, attribute, _one_of_editor, settings, found, folder, name, attribute)
+
+
+def _triples(listed):
+    """The editor's answer as texts; it may be None."""
+    return [str(one) for one in listed] if isinstance(listed, (list, tuple)) else []
 
 
 def _one_of_editor(settings, found, folder, name, attribute):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from maya.world import Node, Widget, world
@@ -25,7 +25,7 @@ def about(*, batch: bool = False, version: bool = False) -> Any:
     return world.is_batch if batch else world.version
 
 
-def file(*, query: bool = False, sceneName: bool = False, modified: bool = False, save: bool = False) -> Any:  # noqa: N803 - Maya's names
+def file(*, query: bool = False, sceneName: bool = False, modified: bool = False, save: bool = False) -> Any:
     """The open scene."""
     world.on_main_thread()
     if query:
@@ -38,43 +38,43 @@ def file(*, query: bool = False, sceneName: bool = False, modified: bool = False
     return world.scene
 
 
-def workspace(*, query: bool = False, rootDirectory: bool = False) -> str:  # noqa: N803 - Maya's names
+def workspace(*, query: bool = False, rootDirectory: bool = False) -> str:
     """The project."""
     assert query
     assert rootDirectory
     return world.project + "/"
 
 
-def currentTime(*, query: bool) -> float:  # noqa: N802 - Maya's name
+def currentTime(*, query: bool) -> float:
     """The frame that is shown."""
     assert query
     return world.frame
 
 
-def ls(*, type: str = "") -> list[str]:  # noqa: A002 - Maya's name
+def ls(*, type: str = "") -> list[str]:
     """Nodes, of one type or all."""
     world.on_main_thread()
     return [name for name, node in world.nodes.items() if not type or node.kind == type]
 
 
-def nodeType(name: str) -> str:  # noqa: N802 - Maya's name
+def nodeType(name: str) -> str:
     """Of one node."""
     return _node(name).kind
 
 
-def allNodeTypes() -> list[str]:  # noqa: N802 - Maya's name
+def allNodeTypes() -> list[str]:
     """Every type that is known, without those of plug-ins that are not loaded."""
     return sorted({node.kind for node in world.nodes.values()} | {"file", "reference", "cacheFile"})
 
 
-def listRelatives(name: str, *, parent: bool) -> list[str] | None:  # noqa: N802 - Maya's name
+def listRelatives(name: str, *, parent: bool) -> list[str] | None:
     """The transform above a shape."""
     assert parent
     above = _node(name).parent
     return [above] if above else None
 
 
-def getAttr(plug: str) -> Any:  # noqa: N802 - Maya's name
+def getAttr(plug: str) -> Any:
     """A value, as it is in the current render layer."""
     name, _, attribute = plug.partition(".")
     node = _node(name)
@@ -87,13 +87,13 @@ def getAttr(plug: str) -> Any:  # noqa: N802 - Maya's name
     return node.attributes[attribute]
 
 
-def attributeQuery(attribute: str, *, node: str, exists: bool) -> bool:  # noqa: N802 - Maya's name
+def attributeQuery(attribute: str, *, node: str, exists: bool) -> bool:
     """Whether a node has an attribute."""
     assert exists
     return attribute in _node(node).attributes
 
 
-def listAttr(name: str, *, usedAsFilename: bool) -> list[str] | None:  # noqa: N802, N803 - Maya's names
+def listAttr(name: str, *, usedAsFilename: bool) -> list[str] | None:
     """Attributes that name files; None when there are none."""
     assert usedAsFilename
     node = _node(name)
@@ -102,13 +102,13 @@ def listAttr(name: str, *, usedAsFilename: bool) -> list[str] | None:  # noqa: N
     return list(node.filenames) or None
 
 
-def referenceQuery(  # noqa: N802 - Maya's name
+def referenceQuery(
     name: str,
     *,
-    isNodeReferenced: bool = False,  # noqa: N803 - Maya's names
-    isLoaded: bool = False,  # noqa: N803
+    isNodeReferenced: bool = False,
+    isLoaded: bool = False,
     filename: bool = False,
-    withoutCopyNumber: bool = False,  # noqa: N803
+    withoutCopyNumber: bool = False,
 ) -> Any:
     """About references."""
     node = _node(name)
@@ -122,13 +122,13 @@ def referenceQuery(  # noqa: N802 - Maya's name
     return node.reference_path if withoutCopyNumber else node.reference_path + "{1}"
 
 
-def filePathEditor(  # noqa: N802 - Maya's name
+def filePathEditor(
     *,
     query: bool = False,
     refresh: bool = False,
-    listDirectories: str | None = None,  # noqa: N803 - Maya's names
-    listFiles: str | None = None,  # noqa: N803
-    withAttribute: bool = False,  # noqa: N803
+    listDirectories: str | None = None,
+    listFiles: str | None = None,
+    withAttribute: bool = False,
     status: bool = False,
 ) -> Any:
     """The file path editor: directories, and triples of name, plug and whether it is there."""
@@ -146,7 +146,7 @@ def filePathEditor(  # noqa: N802 - Maya's name
     return found or None
 
 
-def colorManagementPrefs(*, query: bool, cmConfigFileEnabled: bool = False, configFilePath: bool = False) -> Any:  # noqa: N802, N803 - Maya's names
+def colorManagementPrefs(*, query: bool, cmConfigFileEnabled: bool = False, configFilePath: bool = False) -> Any:
     """Color management."""
     assert query
     return world.colours["cmConfigFileEnabled" if cmConfigFileEnabled else "configFilePath"]
@@ -155,7 +155,7 @@ def colorManagementPrefs(*, query: bool, cmConfigFileEnabled: bool = False, conf
 # Rendering
 
 
-def editRenderLayerGlobals(*, query: bool = False, currentRenderLayer: Any = None) -> Any:  # noqa: N802, N803 - Maya's names
+def editRenderLayerGlobals(*, query: bool = False, currentRenderLayer: Any = None) -> Any:
     """The current render layer."""
     world.on_main_thread()
     if query:
@@ -167,12 +167,12 @@ def editRenderLayerGlobals(*, query: bool = False, currentRenderLayer: Any = Non
     return None
 
 
-def renderSettings(*, firstImageName: bool, fullPath: bool, camera: str, layer: str) -> list[str]:  # noqa: N802, N803 - Maya's names
+def renderSettings(*, firstImageName: bool, fullPath: bool, camera: str, layer: str) -> list[str]:
     """The first image's path, as Maya makes it from the prefix and the project's images rule."""
     assert firstImageName
     assert fullPath
     prefix = getAttr("defaultRenderGlobals.imageFilePrefix") or ""
-    stem = os.path.splitext(os.path.basename(world.scene))[0] or "untitled"
+    stem = Path(world.scene).stem or "untitled"
     label = "masterLayer" if layer == "defaultRenderLayer" else layer.removeprefix("rs_")
     layers = [name for name in ls(type="renderLayer") if world.nodes[name].attributes["renderable"]]
     name = prefix or stem
@@ -191,7 +191,7 @@ def renderSettings(*, firstImageName: bool, fullPath: bool, camera: str, layer: 
 # The window
 
 
-def optionVar(*, exists: str = "", query: str = "", intValue: Any = None, stringValue: Any = None) -> Any:  # noqa: N802, N803 - Maya's names
+def optionVar(*, exists: str = "", query: str = "", intValue: Any = None, stringValue: Any = None) -> Any:
     """What Maya remembers between two starts."""
     if exists:
         return exists in world.options
@@ -202,13 +202,13 @@ def optionVar(*, exists: str = "", query: str = "", intValue: Any = None, string
     return None
 
 
-def evalDeferred(code: str, *, lowestPriority: bool) -> None:  # noqa: N802, N803 - Maya's names
+def evalDeferred(code: str, *, lowestPriority: bool) -> None:
     """Run it when the window is there."""
     assert lowestPriority
     world.at_start.append(code)
 
 
-def confirmDialog(*, title: str, message: str, button: list[str], **_: Any) -> str:  # noqa: N802 - Maya's name
+def confirmDialog(*, title: str, message: str, button: list[str], **_: Any) -> str:
     """A question, answered by `world.answers`."""
     world.asked.append(message)
     assert world.answers, f"Maya asks {message!r} ({title}), and nobody answers"
@@ -217,31 +217,31 @@ def confirmDialog(*, title: str, message: str, button: list[str], **_: Any) -> s
     return answer
 
 
-def fileDialog2(*, fileMode: int, caption: str) -> list[str] | None:  # noqa: N802, N803 - Maya's names
+def fileDialog2(*, fileMode: int, caption: str) -> list[str] | None:
     """A choice of a folder."""
     assert caption
     assert fileMode == 3
     return [world.answers.popleft()] if world.answers else None
 
 
-def scriptJob(*, event: tuple[str, Callable[[], Any]], parent: str) -> int:  # noqa: N802 - Maya's name
+def scriptJob(*, event: tuple[str, Callable[[], Any]], parent: str) -> int:
     """Call something when something happens, as long as a widget is there."""
     world.jobs.append((event[0], event[1], _widget(parent).name))
     return len(world.jobs)
 
 
-def setParent(name: str) -> str:  # noqa: N802 - Maya's name
+def setParent(name: str) -> str:
     """Where the next widgets go."""
     world.parent = _widget(name)
     return name
 
 
-def deleteUI(name: str) -> None:  # noqa: N802 - Maya's name
+def deleteUI(name: str) -> None:
     """Remove a widget."""
     world.remove(_widget(name))
 
 
-def showWindow(name: str) -> None:  # noqa: N802 - Maya's name
+def showWindow(name: str) -> None:
     """Show a window."""
     _widget(name)
 
@@ -253,7 +253,16 @@ def _widget(name: str) -> Widget:
     return world.widgets[name]
 
 
-_LAYOUTS = {"scrollLayout", "columnLayout", "rowLayout", "frameLayout", "paneLayout", "menu", "workspaceControl", "window"}
+_LAYOUTS = {
+    "scrollLayout",
+    "columnLayout",
+    "rowLayout",
+    "frameLayout",
+    "paneLayout",
+    "menu",
+    "workspaceControl",
+    "window",
+}
 
 
 def _command(kind: str) -> Callable[..., Any]:

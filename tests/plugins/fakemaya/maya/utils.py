@@ -8,6 +8,6 @@ from typing import Any
 from maya.world import world
 
 
-def executeDeferred(call: Callable[[], Any]) -> None:  # noqa: N802 - Maya's name
+def executeDeferred(call: Callable[[], Any]) -> None:
     """Run it on the main thread when Maya is idle; may be called from any thread."""
     world.deferred.append(call)
