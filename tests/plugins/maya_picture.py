@@ -136,14 +136,11 @@ def example() -> View:
         NodeRow("cleo", "live", "fetching files, 62 %", False, 0.0),
         NodeRow("dora", "dead", "away", False, 0.0),
     )
-    rendering = JobRow(
-        "j2", "shot", "active", "rendering, 10 of 48 frames", 0.21, "6 min", "", "/show/images", True, False, True, False,
-        "", 10,
-    )  # fmt: skip
-    failed = JobRow(
-        "j1", "turntable", "failed", "failed, 3 of 24 frames", 0.12, "",
-        "the camera that the job names is not in the scene", "/show/images", False, False, True, True, "", 3,
-    )  # fmt: skip
+    can, cannot = True, False
+    words = "rendering, 10 of 48 frames"
+    rendering = JobRow("j2", "shot", "active", words, 0.21, "6 min", "", "/show", can, cannot, can, cannot, "", 10)
+    words, error = "failed, 3 of 24 frames", "the camera that the job names is not in the scene"
+    failed = JobRow("j1", "turntable", "failed", words, 0.12, "", error, "/show", cannot, cannot, can, can, "", 3)
     return View(1, "studio: 3 nodes, 1 rendering", "", False, nodes, (rendering, failed), 4, (), "studio", "0.1.0")
 
 

@@ -46,7 +46,7 @@ class FarmView(object):
         self._nodes = {}
         for node in nodes:
             row = cmds.rowLayout(numberOfColumns=3, adjustableColumn=3, parent=self._node_box)
-            lamp = cmds.text(label="  ", width=10, backgroundColor=GREY, parent=row)
+            lamp = cmds.text(label="  ", width=16, backgroundColor=GREY, parent=row)
             cmds.text(label=" " + node.name + (" (this one)" if node.is_self else ""), align="left", width=130, parent=row)
             words = cmds.text(label="", align="left", parent=row)
             self._nodes[node.name] = [lamp, words, None]

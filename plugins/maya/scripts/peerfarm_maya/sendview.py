@@ -31,14 +31,27 @@ class SendView(object):
         self._about = cmds.text("peerfarmScene", label="", align="left", parent=self._frame)
         self._layer_box = cmds.columnLayout("peerfarmLayers", adjustableColumn=True, parent=self._frame)
         self._camera_box = cmds.columnLayout("peerfarmCameras", adjustableColumn=True, parent=self._frame)
-        group = cmds.textFieldGrp
-        self.frames = group("peerfarmFrames", label="Frames", placeholderText="as the scene says", parent=self._frame)
-        self.chunk = cmds.intFieldGrp("peerfarmChunkField", label="Frames per task", value1=5, parent=self._frame)
-        self.priority = cmds.intFieldGrp("peerfarmPriorityField", label="Priority", value1=50, parent=self._frame)
-        self.pool = group("peerfarmPoolField", label="Pool", placeholderText="all machines", parent=self._frame)
+        group, numbers = cmds.textFieldGrp, cmds.intFieldGrp
+        self.frames = group(
+            "peerfarmFrames", label="Frames", placeholderText="as the scene says", parent=self._frame,
+            adjustableColumn=2, columnAlign=(1, "left"), columnWidth=(1, 110),
+        )
+        self.chunk = numbers(
+            "peerfarmChunkField", label="Frames per task", value1=5, parent=self._frame,
+            columnAlign=(1, "left"), columnWidth=(1, 110),
+        )
+        self.priority = numbers(
+            "peerfarmPriorityField", label="Priority", value1=50, parent=self._frame,
+            columnAlign=(1, "left"), columnWidth=(1, 110),
+        )
+        self.pool = group(
+            "peerfarmPoolField", label="Pool", placeholderText="all machines", parent=self._frame,
+            adjustableColumn=2, columnAlign=(1, "left"), columnWidth=(1, 110),
+        )
         self.output = cmds.textFieldButtonGrp(
-            "peerfarmOutput", label="Output", placeholderText="as the scene says", buttonLabel="…",
+            "peerfarmOutput", label="Output", placeholderText="as the scene says", buttonLabel="...",
             buttonCommand=guarded(self._browse), parent=self._frame,
+            adjustableColumn=2, columnAlign=(1, "left"), columnWidth=(1, 110),
         )
         self.overwrite = cmds.checkBox("peerfarmOverwrite", label="Replace frames that are there", parent=self._frame)
         self._button = cmds.button(
