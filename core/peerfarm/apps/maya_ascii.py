@@ -16,9 +16,9 @@ _LITERAL = re.compile(_TEXT)
 _ABSOLUTE = re.compile(r"/(?!/)|[A-Za-z]:[\\/]|\\\\[^\\]")
 _STATEMENT = re.compile(
     rb"^[ \t]*(?:"
-    rb'createNode\s+(?P<kind>\w+)(?:[^;"]|"(?:[^"\\]|\\.)*")*;'
-    rb'|select\b(?P<select>(?:[^;"]|"(?:[^"\\]|\\.)*")*);'
-    rb'|file\s(?P<file>(?:[^;"]|"(?:[^"\\]|\\.)*")*);'
+    rb'createNode\s+(?P<kind>\w+)(?:[^;"]|"(?:[^"\\]|\\.)*"){0,8000};'
+    rb'|select\b(?P<select>(?:[^;"]|"(?:[^"\\]|\\.)*"){0,8000});'
+    rb'|file\s(?P<file>(?:[^;"]|"(?:[^"\\]|\\.)*"){0,8000});'
     rb'|setAttr\s+(?:-[a-z]+\s+(?:on|off|\d+)?\s*)*"\.(?P<attr>[^"]*)"\s+-type\s+"string"\s+'
     + _TEXT
     + rb'|setAttr\s+(?:-[a-z]+\s+(?:on|off|\d+)?\s*)*"\.(?P<flag>uvt|ufe|uvTilingMode|useFrameExtension)"'
