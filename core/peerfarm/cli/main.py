@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "delete": ("control", "remove a job from the farm; its published frames stay"),
     "apps": ("farm", "list the applications found on this machine"),
     "config": ("farm", "show this node's settings"),
+    "plugins": ("plugins", "install the plug-ins for Blender, Maya and After Effects"),
     "demo": ("demo", "watch a small farm on this machine render and survive a killed node"),
 }
 """Command -> (module of `peerfarm.cli`, what it is for). A module has `add_COMMAND(parser)` and `run_COMMAND`."""

@@ -14,6 +14,7 @@ from peerfarm.config import Home, Settings, describe_settings, load_settings, sa
 from peerfarm.daemon.filework import FileWork
 from peerfarm.daemon.inbox import Inbox
 from peerfarm.daemon.journal import journal, open_journal
+from peerfarm.daemon.launch import write_launch
 from peerfarm.daemon.ledger import recall
 from peerfarm.daemon.lifeline import Lifeline
 from peerfarm.daemon.loop import Loop
@@ -105,6 +106,7 @@ def run(settings: Settings, home: Home) -> int:
         calm_collector()
         node.start(remembered, time.monotonic())
         gateway.open(settings.local_port)
+        write_launch(home.local)
         stack.callback(gateway.close)
         _stop_on_signals(loop, inbox)
         journal.info("%s (%s) starts, version %s", node.core.settings.name, node.core.node, __version__)

@@ -1,0 +1,164 @@
+"""Puts plug-ins in place, remembers what it wrote, and takes back exactly that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import peerfarm
+from peerfarm.cli.pluginplaces import Place
+from peerfarm.errors import PeerfarmError
+
+_SKIPPED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache"})
+PANEL = "peerfarm.jsx"
+MODULE = "peerfarm.mod"
+
+
+def source() -> Path:
+    """The folder `plugins` of this installation: in a checkout, or in an installed package.
+
+    Raises:
+        PeerfarmError: There is none.
+    """
+    package = Path(peerfarm.__file__).resolve().parent
+    for folder in (package / "_share/plugins", package.parents[1] / "plugins"):
+        if (folder / "blender").is_dir():
+            return folder
+    raise PeerfarmError("this installation of peerfarm has no plug-ins", "Install peerfarm again.")
+
+
+def contents(place: Place, plugins: Path) -> dict[Path, bytes]:
+    """The files of a plug-in where they belong, and what is in them."""
+    if place.app == "maya":
+        text = (plugins / "maya/peerfarm.mod.template").read_text("utf-8")
+        filled = text.replace("@VERSION@", peerfarm.__version__).replace("@PATH@", str(plugins / "maya"))
+        return {place.directory / MODULE: filled.encode()}
+    if place.app == "aftereffects":
+        return {place.directory / PANEL: (plugins / "aftereffects" / PANEL).read_bytes()}
+    root = plugins / "blender/peerfarm"
+    return {place.directory / path.relative_to(root): path.read_bytes() for path in _files(root)}
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(set(folders) - _SKIPPED)
+        for name in sorted(names):
+            if not name.endswith(".pyc"):
+                yield Path(folder, name)
+
+
+@dataclass(slots=True)
+class Record:
+    """Which files were written, and what was in them; a file that changed since is the user's."""
+
+    path: Path
+    written: dict[str, str] = field(default_factory=dict)
+    """Absolute path -> SHA-256 of what was written."""
+
+    def load(self) -> Record:
+        """Read it; what cannot be read counts as nothing written."""
+        try:
+            told = json.loads(self.path.read_text("utf-8"))
+            self.written = {str(path): str(digest) for path, digest in told["written"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            self.written = {}
+        return self
+
+    def save(self) -> None:
+        """Write it in one step. Raises OSError."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        draft.write_text(json.dumps({"written": self.written}, indent=1) + "\n", "utf-8")
+        draft.replace(self.path)
+
+    def is_own(self, path: Path) -> bool:
+        """Whether the file is still as it was written here."""
+        digest = self.written.get(str(path))
+        return digest is not None and path.is_file() and digest == _digest(path.read_bytes())
+
+
+def install(place: Place, plugins: Path, record: Record) -> list[str]:
+    """Write a plug-in's files; the paths of the user's own files that were left alone.
+
+    A file of an older version that the new one has not is removed.
+
+    Raises:
+        OSError: A folder or file cannot be written.
+    """
+    wanted = contents(place, plugins)
+    kept = [str(path) for path in wanted if path.exists() and not _may_replace(path, wanted[path], record)]
+    if kept:
+        return kept
+    for path in _below(place, record):
+        if path not in wanted and record.is_own(path):
+            path.unlink()
+            del record.written[str(path)]
+    for path, content in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.write_bytes(content)
+        draft.replace(path)
+        record.written[str(path)] = _digest(content)
+    record.save()
+    return []
+
+
+def uninstall(place: Place, record: Record) -> tuple[list[str], list[str]]:
+    """Take back what was written; (removed, kept because the user changed it)."""
+    removed, kept = [], []
+    for path in _below(place, record):
+        if not path.exists():
+            del record.written[str(path)]
+        elif record.is_own(path):
+            path.unlink()
+            removed.append(str(path))
+            del record.written[str(path)]
+        else:
+            kept.append(str(path))
+    _remove_empty(place)
+    record.save()
+    return removed, kept
+
+
+def state(place: Place, plugins: Path, record: Record) -> str:
+    """`none`, `current`, `old` (of another version), or `changed` by the user."""
+    wanted = contents(place, plugins)
+    there = [path for path in wanted if path.is_file()]
+    if not there and not _below(place, record):
+        return "none"
+    if len(there) == len(wanted) and all(path.read_bytes() == content for path, content in wanted.items()):
+        return "current"
+    return "old" if all(record.is_own(path) for path in there) else "changed"
+
+
+def _may_replace(path: Path, content: bytes, record: Record) -> bool:
+    return record.is_own(path) or (path.is_file() and path.read_bytes() == content)
+
+
+def _below(place: Place, record: Record) -> list[Path]:
+    """What was written for this place."""
+    own = {place.directory / MODULE, place.directory / PANEL}
+    found = [Path(path) for path in record.written]
+    if place.app == "blender":
+        return [path for path in found if path.is_relative_to(place.directory)]
+    return [path for path in found if path in own]
+
+
+def _remove_empty(place: Place) -> None:
+    """The add-on's own folder, when nothing of anybody is left in it; compiled leftovers count as nothing."""
+    if place.app != "blender" or not place.directory.is_dir():
+        return
+    for folder, _, names in os.walk(place.directory, topdown=False):
+        if Path(folder).name == "__pycache__":
+            for name in names:
+                Path(folder, name).unlink()
+        if not any(Path(folder).iterdir()):
+            Path(folder).rmdir()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,131 @@
+"""`peerfarm plugins`: the plug-ins for Blender, Maya and After Effects, put where the applications find them."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from typing import Any
+
+from peerfarm.cli.exitcode import ExitCode
+from peerfarm.cli.place import local_file
+from peerfarm.cli.pluginfiles import Record, install, source, state, uninstall
+from peerfarm.cli.pluginplaces import Place, places
+from peerfarm.cli.screen import Screen
+from peerfarm.errors import PeerfarmError
+
+APPS = ("blender", "maya", "aftereffects")
+ENABLE_LIMIT_S = 120.0
+_NAMES = {"blender": "Blender", "maya": "Maya", "aftereffects": "After Effects"}
+_STATES = {
+    "none": "not installed",
+    "current": "installed",
+    "old": "installed in another version: run `peerfarm plugins install`",
+    "changed": "there, with files that somebody changed",
+}
+_NEXT = {
+    "blender": "In Blender: Edit > Preferences > Add-ons, tick peerfarm; then the Output tab has a panel.",
+    "maya": "Restart Maya; it has a menu peerfarm.",
+    "aftereffects": "Restart After Effects; the panel is in the Window menu. It needs Preferences > Scripting & "
+    "Expressions > Allow Scripts to Write Files and Access Network.",
+}
+_ABSENT = {
+    "blender": "no Blender from 3.3 on was found: put it on PATH, or start it once",
+    "maya": "no Maya was found: start it once, or set MAYA_APP_DIR",
+    "aftereffects": "no After Effects was found: start it once; there is none for Linux",
+}
+_ENABLE = (
+    "import addon_utils, bpy; addon_utils.enable('peerfarm', default_set=True, persistent=True); "
+    "bpy.ops.wm.save_userpref(); print('PEERFARM', 'peerfarm' in bpy.context.preferences.addons)"
+)
+
+
+def add_plugins(parser: argparse.ArgumentParser) -> None:
+    """Options of `peerfarm plugins`."""
+    parser.add_argument("deed", choices=("install", "uninstall", "status"), metavar="install|uninstall|status")
+    parser.add_argument(
+        "app", nargs="?", choices=(*APPS, "all"), default="all", metavar="blender|maya|aftereffects|all"
+    )
+    parser.add_argument("--no-enable", action="store_true", help="do not switch the add-on on in Blender")
+
+
+def run_plugins(args: argparse.Namespace, screen: Screen) -> int:
+    """Install, take back or show the plug-ins; needs no running node."""
+    plugins = source()
+    record = Record(local_file().with_name("plugins.json")).load()
+    rows: list[dict[str, Any]] = []
+    for app in APPS if args.app == "all" else (args.app,):
+        found = places(app)
+        if not found:
+            rows.append({"app": app, "version": "", "directory": "", "state": "absent", "note": _ABSENT[app]})
+        for place in found:
+            row = {"app": app, "version": place.version, "directory": str(place.directory), "note": ""}
+            try:
+                if args.deed == "install":
+                    row["note"] = _install(place, record, is_enabling=not args.no_enable)
+                elif args.deed == "uninstall":
+                    row["note"] = _uninstall(place, record)
+                row["state"] = state(place, plugins, record)
+            except OSError as error:
+                row |= {"state": "failed", "note": f"{error.filename or place.directory}: {error.strerror or error}"}
+            rows.append(row)
+    if screen.is_json:
+        screen.data({"plugins": rows})
+    else:
+        for row in rows:
+            _show(screen, row)
+    return _exit_code(args, rows)
+
+
+def _exit_code(args: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
+    failed = any(row["state"] == "failed" for row in rows)
+    if args.deed == "install":
+        found = any(row["state"] == "current" for row in rows)
+        failed |= not found or any(row["state"] in {"changed", "old"} for row in rows)
+    return ExitCode.REFUSED if failed else ExitCode.OK
+
+
+def _show(screen: Screen, row: dict[str, Any]) -> None:
+    name = f"{_NAMES[row['app']]} {row['version']}".strip()
+    if row["state"] == "absent":
+        screen.line(f"{name}: {row['note']}")
+        return
+    words = "failed" if row["state"] == "failed" else _STATES[row["state"]]
+    screen.line(f"{name}: {words} ({row['directory']})")
+    if row["note"]:
+        screen.line(f"  {row['note']}")
+
+
+def _install(place: Place, record: Record, *, is_enabling: bool) -> str:
+    kept = install(place, source(), record)
+    if kept:
+        return f"nothing was written: {kept[0]} is there and was changed by somebody; move it away, then install again"
+    if place.app == "blender" and is_enabling and place.program:
+        if _enable(place.program):
+            return "It is switched on: the Output tab has a panel peerfarm, the Render menu has two entries."
+        return f"It could not be switched on from here. {_NEXT['blender']}"
+    return _NEXT[place.app]
+
+
+def _enable(program: str) -> bool:
+    """Switch the add-on on in this user's preferences; False when that Blender does not do it."""
+    try:
+        told = subprocess.run(  # noqa: S603 - a program that was found where applications are installed
+            [program, "-b", "-noaudio", "--python-expr", _ENABLE],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ENABLE_LIMIT_S,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return "PEERFARM True" in told
+
+
+def _uninstall(place: Place, record: Record) -> str:
+    try:
+        removed, kept = uninstall(place, record)
+    except OSError as error:
+        raise PeerfarmError(f"{error.filename or place.directory} cannot be removed: {error.strerror}") from error
+    words = f"{len(removed)} files were removed." if removed else "There was nothing of ours."
+    return f"{words} Kept, for somebody changed it: {', '.join(kept)}" if kept else words

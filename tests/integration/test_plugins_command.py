@@ -1,0 +1,146 @@
+"""`peerfarm plugins` puts plug-ins where the applications look, says so, and takes back exactly what it wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peerfarm import __version__
+from peerfarm.cli.pluginplaces import places
+from peerfarm.daemon.launch import write_launch
+
+LIMIT_S = 60.0
+
+
+class Studio:
+    """A user's home, with the folders that the applications make when they are started."""
+
+    def __init__(self, directory: Path) -> None:
+        self.home = directory
+        self.addons = directory / ".config/blender/9.9/scripts/addons/peerfarm"
+        self.addons.parents[2].mkdir(parents=True)
+        self.modules = directory / "maya/modules"
+        self.modules.parent.mkdir()
+
+    def run(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
+        """The rows that `peerfarm plugins` tells."""
+        environ = {**os.environ, "HOME": str(self.home), "PEERFARM_HOME": str(self.home / "farm"), "PATH": "/nowhere"}
+        environ |= {"XDG_CONFIG_HOME": str(self.home / ".config"), "PYTHONPATH": os.pathsep.join(sys.path)}
+        argv = [sys.executable, "-m", "peerfarm", "plugins", *words, "--json"]
+        ended = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        assert ended.returncode == code, ended.stderr
+        rows: list[dict[str, Any]] = json.loads(ended.stdout)["plugins"]
+        return rows
+
+    def states(self, *words: str, code: int = 0) -> dict[str, str]:
+        return {row["app"]: row["state"] for row in self.run(*words, code=code)}
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    return Studio(tmp_path)
+
+
+def test_plug_ins_are_installed_shown_and_taken_back(studio: Studio) -> None:
+    assert studio.states("status") == {"blender": "none", "maya": "none", "aftereffects": "absent"}
+    assert studio.states("install") == {"blender": "current", "maya": "current", "aftereffects": "absent"}
+    assert (studio.addons / "client.py").is_file()
+    assert f"+ peerfarm {__version__} " in (studio.modules / "peerfarm.mod").read_text("utf-8")
+    assert studio.states("status")["blender"] == "current"
+    assert studio.states("uninstall") == {"blender": "none", "maya": "none", "aftereffects": "absent"}
+    assert not studio.addons.exists()
+    assert list(studio.modules.iterdir()) == []
+
+
+def test_what_the_user_changed_is_neither_replaced_nor_removed(studio: Studio) -> None:
+    studio.run("install", "blender")
+    changed, plain = studio.addons / "client.py", studio.addons / "wire.py"
+    changed.write_text("# mine\n", "utf-8")
+    (row,) = studio.run("install", "blender", code=1)
+    assert row["state"] == "changed"
+    assert str(changed) in row["note"]
+    assert changed.read_text("utf-8") == "# mine\n"
+    (row,) = studio.run("uninstall", "blender")
+    assert str(changed) in row["note"]
+    assert changed.read_text("utf-8") == "# mine\n"
+    assert not plain.exists()
+
+
+def test_installing_again_brings_an_older_one_up_to_date_and_removes_what_it_no_longer_has(studio: Studio) -> None:
+    studio.run("install", "blender")
+    record = studio.home / "farm/plugins.json"
+    told = json.loads(record.read_text("utf-8"))
+    former = studio.addons / "former.py"
+    former.write_text("", "utf-8")
+    told["written"][str(former)] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    record.write_text(json.dumps(told), "utf-8")
+    (studio.addons / "wire.py").unlink()
+    assert studio.states("status", "blender") == {"blender": "old"}
+    assert studio.states("install", "blender") == {"blender": "current"}
+    assert not former.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(studio: Studio) -> None:
+    studio.modules.write_text("a file where a folder belongs", "utf-8")
+    (row,) = studio.run("install", "maya", code=1)
+    assert row["state"] == "failed"
+    assert "peerfarm.mod" in row["note"] or "modules" in row["note"]
+
+
+def test_without_any_application_installing_says_what_to_do(studio: Studio) -> None:
+    (row,) = studio.run("install", "aftereffects", code=1)
+    assert row["state"] == "absent"
+    assert "start it once" in row["note"]
+
+
+def home_of(tmp_path: Path, *folders: str) -> Mapping[str, str]:
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+    return {"HOME": str(tmp_path), "APPDATA": str(tmp_path / "AppData/Roaming"), "PATH": "", "PROGRAMFILES": "/none"}
+
+
+def test_each_system_has_its_folders(tmp_path: Path) -> None:
+    windows = home_of(
+        tmp_path / "w",
+        "AppData/Roaming/Blender Foundation/Blender/4.2",
+        "AppData/Roaming/Blender Foundation/Blender/2.93",
+        "AppData/Roaming/Adobe/After Effects/24.1",
+        "Documents/maya",
+    )
+    (blender,) = places("blender", "Windows", windows)
+    assert blender.version == "4.2"  # 2.93 is too old
+    assert blender.directory.as_posix().endswith("Blender/4.2/scripts/addons/peerfarm")
+    (panel,) = places("aftereffects", "Windows", windows)
+    assert panel.directory.as_posix().endswith("After Effects/24.1/Scripts/ScriptUI Panels")
+    assert places("maya", "Windows", windows)[0].directory.as_posix().endswith("Documents/maya/modules")
+    mac = home_of(
+        tmp_path / "m",
+        "Library/Application Support/Blender/5.0",
+        "Library/Preferences/Adobe/After Effects/25.0",
+        "Library/Preferences/Autodesk/maya",
+    )
+    assert [place.version for place in places("blender", "Darwin", mac)] == ["5.0"]
+    assert [place.version for place in places("aftereffects", "Darwin", mac)] == ["25.0"]
+    assert places("maya", "Darwin", mac)[0].directory.as_posix().endswith("Autodesk/maya/modules")
+    assert places("aftereffects", "Linux", mac) == []
+
+
+def test_blenders_own_word_on_where_scripts_lie_goes_first(tmp_path: Path) -> None:
+    environ = {**home_of(tmp_path, ".config/blender/4.2"), "BLENDER_USER_SCRIPTS": "/studio/scripts"}
+    (place,) = places("blender", "Linux", environ)
+    assert place.directory == Path("/studio/scripts/addons/peerfarm")
+
+
+def test_how_a_node_is_started_is_left_for_plug_ins(tmp_path: Path) -> None:
+    write_launch(tmp_path / "local.json", {"PEERFARM_HOME": "/f", "HOME": "/h"})
+    path = tmp_path / "launch.json"
+    told = json.loads(path.read_text("utf-8"))
+    assert told == {"argv": [sys.executable, "-m", "peerfarm", "start"], "environment": {"PEERFARM_HOME": "/f"}}
+    assert path.stat().st_mode & 0o077 == 0
