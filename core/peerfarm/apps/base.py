@@ -181,6 +181,39 @@ class RewritingApp(Protocol):
         """
 
 
+ANY_NUMBER = "\0"
+"""In the name of a `NamedPath`: any run of digits, as in sequences and UDIM tiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPath:
+    """A path as it stands in a scene."""
+
+    path: str
+    """Absolute, or relative to the project or the scene; its name may hold `ANY_NUMBER`."""
+    why: str
+    """Who needs it, in words for the artist: `file 'wood'`."""
+    is_certain: bool = True
+    """False: it goes along where it is there, and nobody misses it."""
+    is_scene: bool = False
+    """It may name further files itself."""
+
+
+@runtime_checkable
+class ReadableApp(Protocol):
+    """An application whose scenes can be read without it, as far as the files go that they name."""
+
+    read_suffixes: tuple[str, ...]
+    """Endings of scenes that can be read, lower case, with the dot; others go alone."""
+
+    def named(self, content: bytes) -> tuple[NamedPath, ...]:
+        """The files that the scene names itself, each once; those that they name in turn are not among them.
+
+        Raises:
+            AppFailed: The bytes are no scene of this application, or a damaged one.
+        """
+
+
 @runtime_checkable
 class MentioningApp(Protocol):
     """An application whose `paths` are what its parameters mention: perhaps files to read, perhaps anything else."""
@@ -214,3 +247,8 @@ def mentioning(app: App) -> MentioningApp | None:
 def rewriting(app: App) -> RewritingApp | None:
     """The app, when paths in its scenes are replaced in a checkout."""
     return app if isinstance(app, RewritingApp) else None
+
+
+def readable(app: App) -> ReadableApp | None:
+    """The app, when its scenes can be read without it."""
+    return app if isinstance(app, ReadableApp) else None

@@ -9,12 +9,13 @@ from peerfarm.apps.aftereffects import AfterEffectsApp
 from peerfarm.apps.base import App
 from peerfarm.apps.blender import BlenderApp
 from peerfarm.apps.command import CommandApp
+from peerfarm.apps.maya import MayaApp
 from peerfarm.apps.ocean import OceanApp
 from peerfarm.apps.params import nearest
 from peerfarm.errors import InvalidJob
 from peerfarm.model.render import Capability
 
-_ALL: tuple[App, ...] = (BlenderApp(), AfterEffectsApp(), OceanApp(), CommandApp())
+_ALL: tuple[App, ...] = (BlenderApp(), MayaApp(), AfterEffectsApp(), OceanApp(), CommandApp())
 
 APPS: Mapping[str, App] = MappingProxyType({app.name: app for app in _ALL})
 """Name -> app."""

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 from peerfarm.errors import RequestRefused
 
-SCENE_APPS = {".blend": "blender"}
+SCENE_APPS = {".blend": "blender", ".ma": "maya", ".mb": "maya"}
 """File name extension -> the app that opens it."""
-_FRAME_APPS = frozenset({"blender", "ocean"})
+_FRAME_APPS = frozenset({"blender", "maya", "ocean"})
 """They do nothing but write frames; a command may have neither frames nor an output."""
 JOB_FILES = (".yaml", ".yml", ".json")
 
@@ -104,7 +104,7 @@ def build_job(wish: Wish, scene: Mapping[str, Any] | None) -> dict[str, Any]:
     params = dict(wish.params or {})
     if wish.scene:
         params.setdefault("scene", wish.scene)
-    if wish.is_any_version and wish.app == "blender":
+    if wish.is_any_version and wish.app in {"blender", "maya"}:
         params.setdefault("any_version", True)
     directory, pattern = split_output(wish.output) if wish.output else (said.get("output_dir", ""), "")
     if wish.scene and not directory:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from peerfarm.apps.base import COLLECTED, App, CollectingApp, MentioningApp, collecting, mentioning
+from peerfarm.apps.base import COLLECTED, App, CollectingApp, MentioningApp, collecting, mentioning, readable
 from peerfarm.apps.blender import blend_version
 from peerfarm.errors import RequestRefused
 from peerfarm.model.collected import Collected, MissingFile, NamedFile, collected
@@ -17,6 +17,7 @@ from peerfarm.model.mergedfiles import merged
 from peerfarm.model.render import Capability
 from peerfarm.runner.discovery import first_bytes
 from peerfarm.runner.process import ask_program
+from peerfarm.runner.reading import read_scene
 from peerfarm.runner.workplace import Workplace, make_empty
 
 COLLECT_LIMIT_S = 600.0
@@ -46,7 +47,10 @@ def collect(
         RequestRefused: The scene cannot be looked into; says why, and what to do.
         AppFailed: The application says that the scene is not right.
     """
-    asked = collecting(app)
+    read, asked = readable(app), collecting(app)
+    if read is not None:
+        project, is_listed = str(params.get("project") or ""), bool(params.get("listed"))
+        return read_scene(read, str(params["scene"]), project, system, is_listed, is_cancelled)
     if asked is None:
         paths = tuple(dict.fromkeys(path for path in app.paths(params) if path))
         loose = mentioning(app)

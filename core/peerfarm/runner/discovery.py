@@ -72,7 +72,11 @@ def _configured(app: str, settings: Settings) -> tuple[str, ...]:
 
 
 def expand(pattern: str) -> list[str]:
-    """The executables that a candidate's path stands for, newest version first where it holds `*`."""
+    """The executables that a candidate's path stands for, newest version first where it holds `*`.
+
+    It may begin with a variable of the environment; one that is not set leaves a path that is not there.
+    """
+    pattern = os.path.expandvars(pattern) if pattern.startswith("$") else pattern
     if "*" in pattern:
         matches = sorted(glob.glob(pattern), key=_natural, reverse=True)  # noqa: PTH207 - the pattern is absolute
         return [path for path in matches if os.access(path, os.X_OK) and Path(path).is_file()]

@@ -79,7 +79,7 @@ def test_an_error_of_the_renderer_is_passed_on() -> None:
 
 
 def test_every_app_is_known_by_its_name() -> None:
-    assert set(APPS) == {"blender", "aftereffects", "ocean", "command"}
+    assert set(APPS) == {"blender", "maya", "aftereffects", "ocean", "command"}
     assert all(app.name == name and app_named(name) is app for name, app in APPS.items())
 
 

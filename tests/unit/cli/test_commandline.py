@@ -126,7 +126,7 @@ def test_with_json_an_error_is_an_object_on_stdout_too(capsys: pytest.CaptureFix
     ("argv", "words"),
     [
         (["submit"], "nothing to submit"),
-        (["submit", "scene.ma"], "no application is known for 'scene.ma', and there is no such file"),
+        (["submit", "scene.max"], "no application is known for 'scene.max', and there is no such file"),
         (["submit", "missing.yaml"], "cannot be read"),
         (["submit", "job.yaml", "--time-limit", "5"], "--time-limit does not go with a job file"),
         (["submit", "a.blend", "--param", "samples"], "not of the form key=value"),

@@ -169,7 +169,9 @@ def test_parameters_that_cannot_be_read_are_refused(pairs: list[str]) -> None:
 
 
 def test_files_are_known_by_their_extension() -> None:
-    assert [app_of_scene(name) for name in ("a.blend", "A.BLEND", "a.ma")] == ["blender", "blender", ""]
+    assert [app_of_scene(name) for name in ("a.blend", "A.BLEND", "a.ma", "a.MB", "a.max")] == [
+        *("blender", "blender", "maya", "maya", "")
+    ]
     assert [is_job_file(name) for name in ("j.yaml", "j.YML", "j.json", "j.blend")] == [True, True, True, False]
 
 

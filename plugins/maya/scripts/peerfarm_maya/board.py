@@ -104,7 +104,7 @@ def job_row(job, thumbnail=""):
     words = JOB_WORDS.get(status, status)
     if status == "ready" and job.get("waits"):
         words = str(job["waits"])
-    elif status == "done" and job.get("published", 0) < frames.get("total", 0):
+    elif status == "done" and not job.get("is_published", True):
         words = "done, frames are on their way"
     elif frames.get("total"):
         words += ", %d of %d frames" % (frames.get("done", 0), frames["total"])

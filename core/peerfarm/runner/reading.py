@@ -1,0 +1,137 @@
+"""Which files a scene needs, read from its text and those of the scenes that it refers to."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from peerfarm.apps.base import ANY_NUMBER, NamedPath, ReadableApp
+from peerfarm.errors import RequestRefused
+from peerfarm.model.collected import Collected, MissingFile, NamedFile, collected
+from peerfarm.model.manifest import MAX_FILES
+
+MAX_SCENE_BYTES = 2 * 1024**3
+"""A larger text is not read."""
+_PROJECT_FILE = "workspace.mel"
+_NESTED = 64
+"""References within references; deeper ones are taken for a ring with a new name on each turn."""
+
+
+def read_scene(
+    app: ReadableApp, scene: str, project: str, system: str, is_listed: bool, is_cancelled: Callable[[], bool]
+) -> Collected:
+    """Everything that the scene names, as far as its text tells.
+
+    Args:
+        project: The directory that relative paths begin at; empty to look for one above the scene.
+        is_listed: Whoever submits lists the files himself, and the scene is not read.
+
+    Raises:
+        RequestRefused: It was cancelled, or a scene cannot be read.
+        AppFailed: The scene is damaged.
+    """
+    root = project or project_above(scene)
+    reading = _Reading(app, root, is_cancelled)
+    if is_listed:
+        if not Path(scene).is_file():
+            reading.missing.append(MissingFile(scene, "the scene"))
+    else:
+        reading.read(scene, 0)
+    inside = root if root and Path(scene).is_relative_to(root) else ""
+    named = [NamedFile(scene, "the scene", root=inside), *reading.files]
+    return collected(scene, named, system, reading.missing, reading.warnings)
+
+
+def project_above(scene: str) -> str:
+    """The nearest directory above the scene that holds a project's description; empty when none does."""
+    return next((str(place) for place in Path(scene).parents if (place / _PROJECT_FILE).is_file()), "")
+
+
+class _Reading:
+    def __init__(self, app: ReadableApp, project: str, is_cancelled: Callable[[], bool]) -> None:
+        self.files: list[NamedFile] = []
+        self.missing: list[MissingFile] = []
+        self.warnings: list[str] = []
+        self._app = app
+        self._project = project
+        self._is_cancelled = is_cancelled
+        self._seen: set[str] = set()
+        if project and (Path(project) / _PROJECT_FILE).is_file():
+            self.files.append(NamedFile(str(Path(project) / _PROJECT_FILE), "the project"))
+
+    def read(self, scene: str, depth: int) -> None:
+        if scene in self._seen or depth > _NESTED:
+            return
+        self._seen.add(scene)
+        if not Path(scene).is_file():
+            self.missing.append(MissingFile(scene, "the scene"))
+            return
+        if not scene.lower().endswith(self._app.read_suffixes):
+            self.warnings.append(
+                f"{Path(scene).name} is no text, and what it needs besides itself was not looked for: "
+                "send it from within the application, or save it as text"
+            )
+            return
+        for named in self._app.named(_content(scene)):
+            if self._is_cancelled():
+                raise RequestRefused("looking into the scene was cancelled")
+            found = list(self._found(named, scene))
+            if not found and named.is_certain:
+                self.missing.append(MissingFile(named.path.replace(ANY_NUMBER, "#"), named.why))
+            for path in found:
+                self.files.append(NamedFile(path, named.why, anchor="" if _is_absolute(named.path) else scene))
+                if named.is_scene:
+                    self.read(path, depth + 1)
+            if len(self.files) > MAX_FILES:
+                raise RequestRefused(f"the scene names more than {MAX_FILES} files", "Submit it with --files shared.")
+
+    def _found(self, named: NamedPath, scene: str) -> Iterator[str]:
+        """The files on this disk that a path stands for, at the first place where there are any."""
+        for place in self._places(named.path.replace("\\", "/"), str(Path(scene).parent)):
+            files = [path for path in _expanded(place) if Path(path).is_file()]
+            if files:
+                yield from files
+                return
+
+    def _places(self, path: str, beside: str) -> Iterator[str]:
+        if "$" in path:
+            path = os.path.expandvars(path)
+        if _is_absolute(path):
+            yield os.path.normpath(path)
+            head, slashes, rest = path[1:].partition("//")  # Maya writes PROJECT//PLACE-IN-PROJECT
+            if slashes and head and self._project:
+                yield os.path.normpath(os.path.join(self._project, rest))  # noqa: PTH118 - `..` is cut as text
+            return
+        for start in (self._project, beside):
+            if start:
+                yield os.path.normpath(os.path.join(start, path))  # noqa: PTH118 - as above
+
+
+def _expanded(path: str) -> Iterator[str]:
+    folder, name = os.path.split(path)
+    if ANY_NUMBER not in name:
+        if ANY_NUMBER not in folder:
+            yield path
+        return
+    pattern = re.compile(r"-?\d+".join(map(re.escape, name.split(ANY_NUMBER))))
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - names alone
+    except OSError:
+        return
+    yield from (os.path.join(folder, one) for one in names if pattern.fullmatch(one))  # noqa: PTH118 - names alone
+
+
+def _content(scene: str) -> bytes:
+    try:
+        if Path(scene).stat().st_size > MAX_SCENE_BYTES:
+            hint = "Send it from within the application, or with --files shared."
+            raise RequestRefused(f"{scene} is larger than {MAX_SCENE_BYTES // 1024**3} GB, and is not read", hint)
+        return Path(scene).read_bytes()
+    except OSError as error:
+        raise RequestRefused(f"{scene} cannot be read: {error.strerror or error}", "Check its permissions.") from error
+
+
+def _is_absolute(path: str) -> bool:
+    return Path(path).is_absolute()

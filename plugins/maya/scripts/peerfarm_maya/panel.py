@@ -1,0 +1,150 @@
+"""The dockable panel: what to send, and below it the farm. Plain Maya commands; what it shows comes from `board`."""
+
+import os
+import time
+
+from . import VERSION, farmview, sendview
+from .board import Board
+from .client import Link
+from .mayacmds import app, cmds
+from .ticker import Ticker
+
+CONTROL = "peerfarmPanel"
+_UI = "import peerfarm_maya.panel; peerfarm_maya.panel.draw()"
+_MOST_FAULTS = 20
+
+
+class Panel(object):
+    """One panel with its connection; there is at most one in Maya."""
+
+    def __init__(self, home=None):
+        self.link = Link(app(), VERSION, home)
+        self.board = Board(self.link)
+        self.send = None
+        self.farm = None
+        self.root = ""
+        self._faults = 0
+        self._shown = None
+        self._ticker = Ticker(self.tick)
+
+    def draw(self):
+        """Make the widgets in the current parent and begin to look at the farm."""
+        self.root = cmds.scrollLayout("peerfarmRoot", childResizable=True)
+        column = cmds.columnLayout("peerfarmColumn", adjustableColumn=True, rowSpacing=6, parent=self.root)
+        self.farm_first = cmds.text("peerfarmSentence", label="", align="left", font="boldLabelFont", parent=column)
+        self.hint = cmds.text("peerfarmHint", label="", align="left", wordWrap=True, parent=column)
+        self.start = cmds.button(
+            "peerfarmStart", label="Start peerfarm", parent=column, visible=False, command=self._guarded(self._start)
+        )
+        self.send = sendview.SendView(self, column)
+        self.farm = farmview.FarmView(self, column)
+        self.notice = cmds.text("peerfarmNotice", label="", align="left", wordWrap=True, parent=column)
+        cmds.scriptJob(event=("SceneOpened", self._guarded(self.send.read)), parent=self.root)
+        cmds.scriptJob(event=("NewSceneOpened", self._guarded(self.send.read)), parent=self.root)
+        self._guarded(self.send.read)()
+        self._update()
+        self.link.open()
+        self._ticker.start()
+
+    def close(self):
+        """End the connection; the widgets are Maya's to remove."""
+        self._ticker.stop()
+        self.link.close(0.2)
+        self.board.close()
+
+    def say(self, words):
+        """Show a sentence at the bottom."""
+        self.board.notice = words
+
+    def tick(self):
+        """Look what is new; False when the panel is gone. Never raises."""
+        try:
+            if not cmds.layout(self.root, exists=True):
+                self.close()
+                return False
+            self.board.tick(time.time())
+            self.send.step()
+            self._update()
+        except Exception as error:  # Maya must go on whatever is wrong with us
+            self._faults += 1
+            self.board.notice = "The panel failed: %s. Close it and open it again." % error
+            if self._faults > _MOST_FAULTS:
+                self.close()
+                return False
+        return True
+
+    def _update(self):
+        shown = (self.board.view.revision, self.board.notice, self.board.is_sending)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        view = self.board.view
+        cmds.text(self.farm_first, edit=True, label=view.sentence)
+        cmds.text(self.hint, edit=True, label=view.hint, visible=bool(view.hint))
+        cmds.button(self.start, edit=True, visible=view.can_start)
+        cmds.text(self.notice, edit=True, label=self.board.notice)
+        self.send.update()
+        self.farm.update(view)
+
+    def _start(self):
+        self.board.start_node()
+
+    def guarded(self, call, *given):
+        """A command for a widget: whatever goes wrong becomes a sentence in the panel."""
+        return self._guarded(call, *given)
+
+    def _guarded(self, call, *given):
+        def command(*_):
+            try:
+                call(*given)
+            except Exception as error:  # an exception in a command would stand in the Script Editor alone
+                self.say("This did not work: %s" % (str(error).strip() or type(error).__name__))
+            self._shown = None
+
+        return command
+
+
+_panel = None
+
+
+def show(is_sending=True, home=None):
+    """Open the panel, or bring it to the front; with the part for sending open or folded."""
+    global _panel
+    if cmds.workspaceControl(CONTROL, exists=True):
+        if _panel is not None and cmds.layout(_panel.root, exists=True):
+            cmds.workspaceControl(CONTROL, edit=True, restore=True)
+            _panel.send.unfold(is_sending)
+            return _panel
+        cmds.deleteUI(CONTROL)
+    cmds.workspaceControl(
+        CONTROL, label="peerfarm", initialWidth=380, minimumWidth=300, retain=False, uiScript=_UI,
+        tabToControl=("AttributeEditor", -1),
+    )
+    if _panel is None or not cmds.layout(_panel.root, exists=True):
+        cmds.setParent(CONTROL)  # a Maya that does not run the script at once
+        draw(home)
+    _panel.send.unfold(is_sending)
+    return _panel
+
+
+def draw(home=None):
+    """Fill the panel; Maya calls this when it makes the panel anew, at its start too."""
+    global _panel
+    if _panel is not None:
+        _panel.close()
+    _panel = Panel(home)
+    _panel.draw()
+    return _panel
+
+
+def open_folder(path):
+    """Show a folder in the system's file manager."""
+    import subprocess
+    import sys
+
+    if not os.path.isdir(path):
+        raise OSError("there is no folder %s yet" % path)
+    if sys.platform == "win32":
+        os.startfile(path)
+        return
+    subprocess.Popen(["open" if sys.platform == "darwin" else "xdg-open", path], close_fds=True)

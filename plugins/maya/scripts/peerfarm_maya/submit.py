@@ -1,0 +1,102 @@
+"""The one way from the open scene to a job, for the panel and for mayapy.
+
+In mayapy, after the scene was opened:  import peerfarm_maya.submit; peerfarm_maya.submit.submit()
+"""
+
+from . import VERSION, checks, collect, job, settings
+from .client import Fault, call_once
+from .mayacmds import app, cmds
+
+QUIET_S = 120.0
+"""Hashing a large scene may take long, but tells how far it is."""
+
+
+class NotSent(Exception):
+    """Why a scene was not sent, in a sentence with what to do."""
+
+
+class Preparation(object):
+    """Reads the scene in short steps; afterwards everything that is to be sent stands here."""
+
+    def __init__(self, choices=None):
+        self.choices = choices or job.Choices()
+        self.settings = settings.read()
+        self.collected = collect.Collected()
+        self._steps = collect.steps(self.settings, self.collected)
+        self.is_done = False
+
+    def step(self):
+        """Do a little more; False when nothing is left."""
+        try:
+            next(self._steps)
+        except StopIteration:
+            self.is_done = True
+        return not self.is_done
+
+    def findings(self, nodes=None):
+        """What is wrong, the worst first; `nodes` as the node tells them."""
+        return checks.check(self.settings, self.choices, self.collected, nodes)
+
+    @property
+    def job(self):
+        """The job as the node wants it."""
+        return job.build(self.settings, self.choices)
+
+    @property
+    def files(self):
+        """What travels with it beside the scene."""
+        return list(self.collected.files)
+
+
+def save():
+    """Save the open scene under its own name."""
+    cmds.file(save=True)
+
+
+def submit(choices=None, unsaved="stop", allow_missing=False, say=print, home=None):
+    """Send the open scene and wait until the farm has it; the job's id.
+
+    Args:
+        choices: See `job.Choices`; None for what the scene says.
+        unsaved: What to do about changes that were not saved: "stop", "save", or "last" to send the last saved scene.
+        say: Called with each note and sign of progress.
+
+    Raises:
+        NotSent: Something has to be done first; the sentence says what.
+    """
+    said = set()
+
+    def tell(words):
+        if words and words not in said:
+            said.add(words)
+            say(words)
+
+    prepared = Preparation(choices)
+    if prepared.settings.is_modified and prepared.settings.scene:
+        if unsaved == "save":
+            save()
+            prepared = Preparation(choices)
+        elif unsaved != "last":
+            raise NotSent('The scene has unsaved changes. Say unsaved="save" or unsaved="last".')
+    while prepared.step():
+        pass
+    try:
+        nodes = call_once(app(), VERSION, "nodes", home=home)["nodes"]
+    except Fault as fault:
+        raise NotSent(str(fault))
+    for finding in prepared.findings(nodes):
+        if finding.severity == checks.STOP:
+            raise NotSent(str(finding))
+        tell(str(finding))
+    if prepared.collected.missing and not allow_missing:
+        raise NotSent("Files are missing. Say allow_missing=True to send the scene without them.")
+    params = {"job": prepared.job, "files": prepared.files, "allow_missing": bool(allow_missing)}
+    try:
+        answer = call_once(
+            app(), VERSION, "submit", params, lambda event: tell(event.get("text", "")), QUIET_S, home
+        )
+    except Fault as fault:
+        raise NotSent(str(fault))
+    for warning in answer.get("warnings", ()):
+        tell(warning)
+    return answer["job"]

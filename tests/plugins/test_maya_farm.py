@@ -1,0 +1,186 @@
+"""From the click in Maya's menu to verified frames: a pretended Maya and Render, and real nodes between them."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from maya_rig import SETUP, RealFarm, RealNode, Show, peerfarm, render_program
+from peerfarm_maya import job, panel, submit
+
+from peerfarm.apps.images import check_image
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def show(tmp_path: Path) -> Iterator[Show]:
+    show = Show(tmp_path)
+    yield show
+    show.close()
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[RealFarm]:
+    (tmp_path / "farm").mkdir()
+    farm = RealFarm(tmp_path / "farm")
+    farm.roots = []  # whatever a worker reads has travelled to it
+    yield farm
+    farm.close()
+
+
+def worker(farm: RealFarm, name: str, mode: str) -> RealNode:
+    """A node whose machine has Maya 2025."""
+    return farm.add(name, maya=[str(render_program(farm.directory / f"{name}'s programs", mode))])
+
+
+def artist(farm: RealFarm, monkeypatch: pytest.MonkeyPatch) -> RealNode:
+    """The node on the machine that Maya runs on; it has no Render."""
+    node = farm.add("ada", render=False)
+    monkeypatch.setenv("PEERFARM_HOME", str(node.directory))
+    return node
+
+
+def images(folder: Path) -> dict[str, tuple[int, int]]:
+    """Path below the folder -> size of every complete image."""
+    found = {}
+    for path in sorted(folder.rglob("*.png")):
+        with path.open("rb") as stream:
+            info = check_image(stream, path.stat().st_size, path.name)
+        found[path.relative_to(folder).as_posix()] = (info.width, info.height)
+    return found
+
+
+EVERYTHING = {
+    **{
+        f"beauty/{camera}/shot.000{frame}.png": (64, 36) for camera in ("shotCam", "closeCam") for frame in (1, 2, 3, 4)
+    },
+    **{f"shadow/shot.000{frame}.png": (64, 36) for frame in (1, 2)},
+}
+
+
+def open_panel(show: Show) -> None:
+    """What happens when Maya starts and the artist chooses the menu entry."""
+    runpy.run_path(str(SETUP))
+    show.world.start()
+    show.world.click("Send to peerfarm")
+    show.world.pump(lambda: panel._panel is not None and panel._panel.link.state == "connected")
+
+
+def the_job(node: RealNode) -> dict[str, Any]:
+    (row,) = node.call("jobs")["jobs"]
+    return dict(row)
+
+
+def test_from_the_menu_to_the_frames_of_every_layer_and_camera(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "ok")
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    open_panel(show)
+    show.world.click("peerfarmSendButton")
+    show.world.pump(lambda: show.world.says("Sent: 10 frames"))
+    # The artist's files are out of the worker's sight: it has what travelled to it, and nothing else.
+    hidden = show.elsewhere.rename(show.elsewhere.with_name("away"))
+    job_id = the_job(ada)["id"]
+    farm.wait_published(job_id, ada)
+    hidden.rename(show.elsewhere)
+    assert images(show.project / "images") == EVERYTHING
+    show.world.pump(lambda: show.world.says("done, 10 of 10 frames"))
+    assert farm.duplicate_starts(job_id) == 0
+
+
+def test_mayapy_sends_the_same_job_as_the_button(show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "ok")
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    said: list[str] = []
+    choices = job.Choices(layers=["shadow"])
+    sent = submit.submit(choices, say=said.append)
+    farm.wait_published(sent, ada)
+    assert images(show.project / "images") == {"shadow/shot.0001.png": (64, 36), "shadow/shot.0002.png": (64, 36)}
+    open_panel(show)
+    assert panel._panel is not None
+    view = panel._panel.send
+    assert view is not None
+    by_hand = submit.Preparation(view.choices())
+    by_script = submit.Preparation(job.Choices())
+    assert by_hand.job == by_script.job
+
+
+def test_a_worker_without_a_licence_leaves_the_job_to_one_that_has_it(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "licence")
+    worker(farm, "cleo", "ok")
+    farm.start()
+    farm.wait_for("word of both Mayas", lambda: sum(bool(row["apps"]) for row in ada.call("nodes")["nodes"]) == 2)
+    sent = submit.submit(job.Choices(layers=["beauty"], cameras=["shotCam"], chunk=1))
+    farm.wait_published(sent, ada)
+    assert set(farm.shares(sent, ada)) == {"cleo"}
+    failed = [row for row in farm.attempts(sent, ada) if row["outcome"] == "failed"]
+    assert failed
+    assert all(row["worker"] == "ben" and "licence" in row["message"] for row in failed)
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [("206", "command line"), ("210", "depth buffer"), ("211-short", "opened with errors")],
+)
+def test_a_render_that_fails_is_told_in_the_panel(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch, mode: str, words: str
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", mode)
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    open_panel(show)
+    submit.submit(job.Choices(layers=["shadow"]))
+    show.world.pump(lambda: show.world.says(words), 60)
+    assert images(show.project / "images") == {}
+    show.world.pump(lambda: show.world.says("Retry") or show.world.says("waiting"), 30)
+
+
+def test_a_scene_that_opens_with_errors_passes_when_every_frame_is_there(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "211")
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    sent = submit.submit(job.Choices(layers=["shadow"]))
+    farm.wait_published(sent, ada)
+    assert len(images(show.project / "images")) == 2
+
+
+def test_a_text_scene_from_the_command_line_brings_its_files_along(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "ok")
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    out = farm.directory / "out"
+    done = peerfarm(
+        ada,
+        "submit",
+        str(show.scene),
+        "--frames",
+        "1-3",
+        "--output",
+        str(out / "s_####.png"),
+        "--param",
+        "layer=rs_beauty",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    hidden = show.elsewhere.rename(show.elsewhere.with_name("away"))
+    farm.wait_published(the_job(ada)["id"], ada)
+    hidden.rename(show.elsewhere)
+    assert images(out) == {f"s_000{frame}.png": (64, 36) for frame in (1, 2, 3)}
