@@ -18,8 +18,8 @@ LOOPBACK = "127.0.0.1"
 _PIECE = 64 << 10
 _ENDS_S = 10.0
 _PORTS = count(20_000 + os.getpid() % 250 * 40, 4)
-"""Below what systems give out by themselves, so that none is taken between the choice and its use; a node takes the next
-ones too, for joining and for files."""
+"""Below what systems give out by themselves, so that none is taken between the choice and its use; a node takes the
+next ones too, for joining and for files."""
 
 
 class Cables:
