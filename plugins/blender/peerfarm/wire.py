@@ -42,33 +42,48 @@ class Fault(Exception):
 class Request(object):
     """One question, and what is to be done with its answer; see `Link.call`."""
 
-    def __init__(self, number, line, on_answer, on_fault, on_progress, prepare):
+    def __init__(self, number, line, on_answer, on_fault, on_progress, prepare, limit_s=ANSWER_S):
         self.number = number
         self.line = line
         self.on_answer = on_answer
         self.on_fault = on_fault
         self.on_progress = on_progress
         self.prepare = prepare
+        self.limit_s = limit_s
         self.until_s = 0.0
+
+
+def read_private(path, limit_bytes):
+    """The JSON in a file that its user alone can read and write; raises OSError, ValueError or Fault, never waits."""
+    unwaiting = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, unwaiting)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Fault(path + " is no plain file.", "Remove it and restart peerfarm.")
+        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
+            raise Fault("Other users can read or write " + path + ".", "Restart peerfarm; it writes it anew.")
+        content = os.read(descriptor, limit_bytes)
+    finally:
+        os.close(descriptor)
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("too deep")
 
 
 def read_place(home):
     """Where the node listens and what proves that one may ask it: `{port, token}`; raises Fault."""
     path = os.path.join(home, "local.json")
     try:
-        unwaiting = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(path, unwaiting), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise Fault(path + " is no plain file.", "Remove it and restart peerfarm.")
-            if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
-                raise Fault("Other users can read or write " + path + ".", "Restart peerfarm; it writes it anew.")
-            place = json.loads(file.read(4096).decode("utf-8"))
-        if not isinstance(place["port"], int) or not isinstance(place["token"], str):
+        place = read_private(path, 4096)
+        if type(place["port"]) is not int or not 0 < place["port"] < 65536 or not isinstance(place["token"], str):
             raise ValueError("odd values")
         return place
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         raise Fault("peerfarm is not running.", START_HINT, NOT_RUNNING)
+    except OSError as error:
+        raise Fault("%s cannot be read: %s." % (path, error.strerror), "Restart peerfarm.")
     except (ValueError, KeyError, TypeError):
         raise Fault(path + " is damaged.", "Restart peerfarm.")
 
@@ -98,7 +113,7 @@ class Conversation(object):
     """Questions and answers over one connection, until it ends.
 
     `owner` gives `next_request()`, `hand(request, result)`, `put(deed, value)`, `heard(event)`, `connected()`,
-    `is_closing` and `drink()`.
+    and `is_closing`.
     """
 
     def __init__(self, link, wake, owner):
@@ -121,7 +136,7 @@ class Conversation(object):
             limit_s = self._until(greeted_by_s if greeting else None)
             readable, writable, _ = select.select([link, self._wake], [link] if unsent else [], [], limit_s)
             if self._wake in readable:
-                owner.drink()
+                drink(self._wake)
             if writable:
                 del unsent[: link.send(bytes(unsent[:262144]))]
             if link in readable:
@@ -135,7 +150,7 @@ class Conversation(object):
     def _take(self, unsent):
         request = self._owner.next_request()
         while request is not None:
-            request.until_s = time.monotonic() + ANSWER_S
+            request.until_s = time.monotonic() + request.limit_s
             self.waiting[request.number] = request
             unsent += request.line
             request = self._owner.next_request()
@@ -178,32 +193,47 @@ class Conversation(object):
             return
         fault = _fault_of(said["error"]) if isinstance(said.get("error"), dict) else None
         number = said.get("id")
-        if number in greeting or number is None:
+        if number is None or isinstance(number, str):
             if fault is not None:
                 raise fault
-            greeting.discard(number)
-            if not greeting:
-                self._owner.connected()
+            if number in greeting:
+                greeting.discard(number)
+                if not greeting:
+                    self._owner.connected()
             return
         request = self.waiting.pop(number, None) if isinstance(number, int) else None
         if request is None:
             return
         result = fault if fault is not None else said.get("result")
-        if fault is None and request.prepare is not None:
+        if fault is None:
             try:
-                result = request.prepare(result)
-            except Exception as error:  # pylint: disable=broad-except  # an odd answer must reach the artist as words
+                if not isinstance(result, dict):
+                    raise TypeError("no object")
+                if request.prepare is not None:
+                    result = request.prepare(result)
+            except Exception as error:  # an odd answer must reach the artist as words
                 result = Fault("peerfarm's answer was not understood (%r)." % (error,), "Are both of one version?")
         self._owner.hand(request, result)
 
     def _heard_event(self, event):
-        request = self.waiting.get(event.get("request")) if event.get("type") == "submit/progress" else None
+        number = event.get("request")
+        is_progress = event.get("type") == "submit/progress" and isinstance(number, int)
+        request = self.waiting.get(number) if is_progress else None
         if request is not None:
-            request.until_s = time.monotonic() + 4 * ANSWER_S
+            request.until_s = time.monotonic() + max(4 * ANSWER_S, request.limit_s)
             if request.on_progress is not None:
                 self._owner.put(request.on_progress, event)
             return
         self._owner.heard(event)
+
+
+def drink(wake):
+    """Empty the pipe that wakes the thread."""
+    try:
+        while wake.recv(4096):
+            pass
+    except OSError:
+        pass  # it is empty
 
 
 def _garbage():

@@ -18,6 +18,8 @@ REST_S = 10.0
 """And at least so often."""
 LOG_BYTES = 20000
 THUMBNAIL_PIXELS = 160
+SUBMIT_S = 600.0
+"""A submission is given up when nothing is heard of it for so long: a heavy scene takes minutes to look through."""
 
 JOB_WORDS = {
     "ready": "waiting for a worker", "active": "rendering", "paused": "paused", "done": "done", "failed": "failed",
@@ -116,6 +118,17 @@ def job_row(job, thumbnail=""):
     )
 
 
+def _standing(status):
+    """From the answer to `status`: the farm's name, what is to be warned of, and the node's version."""
+    farm, alarms = status.get("farm") or {}, status.get("alarms") or ()
+    return farm.get("name", ""), tuple(map(str, alarms)), str(status["node"].get("version", ""))
+
+
+def _job_answer(answer):
+    rows = [job_row(job) for job in answer["jobs"]]
+    return rows, max(int(answer.get("total", 0)) - len(rows), 0)
+
+
 class Board(object):
     """Keeps a View up to date over a Link, and carries out what the artist clicks. Never waits, never raises."""
 
@@ -127,7 +140,9 @@ class Board(object):
         """What the last click came to, or why it failed."""
         self.view = View(0, link.sentence, "", False, (), (), 0, (), "", "")
         self._answers = {}
-        self._asked = 0
+        self._waits_for = set()
+        self._trouble = ""
+        self._troubles = []
         self._is_stale = True
         self._asked_s = -REST_S
         self._sending = 0
@@ -149,11 +164,12 @@ class Board(object):
         self.link.drain(budget_s)
         if self.link.state != CONNECTED:
             self._answers.clear()
-            self._asked = 0
-            self._is_stale = True
-            self._asked_s = -REST_S
+            self._waits_for = set()
+            self._trouble = ""
+            self._picture_asked = False
+            self._asked_s = now_s - REST_S
             self._show()
-        elif not self._asked and now_s - self._asked_s >= (ASK_S if self._is_stale else REST_S):
+        elif not self._waits_for and now_s - self._asked_s >= (ASK_S if self._is_stale else REST_S):
             self._ask(now_s)
         return before != (self.view.revision, self.notice)
 
@@ -208,7 +224,9 @@ class Board(object):
         def done(answer):
             self._sending = 0
             self.notice = "Sent: %d frames in %d tasks." % (answer.get("frames", 0), answer.get("tasks", 0))
-            if answer.get("warnings"):
+            if answer.get("submission"):
+                self.notice = "Its files are being packed."
+            elif answer.get("warnings"):
                 self.notice += " " + str(answer["warnings"][0])
             self.refresh()
             if on_done is not None:
@@ -223,7 +241,7 @@ class Board(object):
         params = {"job": job, "allow_missing": bool(allow_missing)}
         if files:
             params["files"] = list(files)
-        number = self.link.call("submit", params, done, fault, progress)
+        number = self.link.call("submit", params, done, fault, progress, limit_s=SUBMIT_S)
         self._sending = number
         return number
 
@@ -251,43 +269,57 @@ class Board(object):
     def _ask(self, now_s):
         self._asked_s = now_s
         self._is_stale = False
-        self._asked = 3
+        self._troubles = []
+        waits_for = self._waits_for = {"status", "nodes", "jobs"}
         limit = {"limit": self.limit, "mine": True}
         for method, params, prepare in (
-            ("status", {}, None),
-            ("nodes", {}, lambda answer: node_rows(answer["nodes"])),
-            ("jobs", limit, lambda answer: ([job_row(job) for job in answer["jobs"]], answer.get("total", 0))),
+            ("status", {}, _standing),
+            ("nodes", {}, lambda answer: tuple(node_rows(answer["nodes"]))),
+            ("jobs", limit, _job_answer),
         ):
-            self.link.call(method, params, self._keep(method), self._lost, None, prepare)
+            self.link.call(method, params, self._keep(method, waits_for), self._lost(method, waits_for), None, prepare)
 
-    def _keep(self, method):
+    def _keep(self, method, waits_for):
         def keep(answer):
-            self._answers[method] = answer
-            self._asked = max(0, self._asked - 1)
-            if not self._asked:
-                self._show()
-                self._ask_picture()
+            if waits_for is self._waits_for:
+                self._answers[method] = answer
+                self._heard_of(method)
 
         return keep
 
-    def _lost(self, fault):
-        self._asked = max(0, self._asked - 1)
-        self.notice = str(fault)
+    def _lost(self, method, waits_for):
+        def keep(fault):
+            if waits_for is self._waits_for:
+                self._troubles.append(str(fault))
+                self._is_stale = True
+                self._heard_of(method)
+
+        return keep
+
+    def _heard_of(self, method):
+        self._waits_for.discard(method)
+        if not self._waits_for:
+            self._trouble = self._troubles[0] if self._troubles else ""
+            self._show()
+            self._ask_picture()
 
     def _show(self):
-        if len(self._answers) < 3:
-            new = View(0, self.link.sentence, self.link.hint, self.link.can_start, (), (), 0, (), "", "")
+        shown = self._answers
+        if self.link.state != CONNECTED or "status" not in shown:
+            sentence = self._trouble or self.link.sentence
+            new = View(0, sentence, self.link.hint, self.link.can_start, (), (), 0, (), "", "")
         else:
-            status = self._answers["status"]
-            nodes = self._answers["nodes"]
-            jobs, total = self._answers["jobs"]
-            farm = (status.get("farm") or {}).get("name", "")
-            jobs = tuple(job._replace(thumbnail=self._pictures.get(job.id, (0, ""))[1]) for job in jobs)
-            new = View(
-                0, self._sentence(farm, nodes), "" if farm else "Run `peerfarm init NAME`, or `peerfarm join`.", False,
-                tuple(nodes), jobs, max(0, total - len(jobs)), tuple(status.get("alarms") or ()), farm,
-                (status.get("node") or {}).get("version", ""),
-            )
+            farm, alarms, version = shown["status"]
+            nodes = shown.get("nodes", ())
+            jobs, more_jobs = shown.get("jobs", ((), 0))
+            pictures = self._pictures
+            jobs = tuple([
+                job._replace(thumbnail=pictures[job.id][1]) if job.id in pictures else job for job in jobs
+            ])
+            if self._trouble and farm:
+                alarms += (self._trouble,)
+            hint = "" if farm else "Run `peerfarm init NAME`, or `peerfarm join`."
+            new = View(0, self._sentence(farm, nodes), hint, False, nodes, jobs, more_jobs, alarms, farm, version)
         if new != self.view._replace(revision=0):
             self.view = new._replace(revision=self.view.revision + 1)
 
@@ -324,12 +356,14 @@ class Board(object):
     def _keep_picture(self, job):
         def keep(path):
             self._picture_asked = False
-            former = self._pictures.get(job.id, (0, ""))[1]
+            former = [self._pictures.pop(job.id, (0, ""))[1]]
             self._pictures[job.id] = (job.done, path)
             self._show()
-            if former and former != path:
+            listed = {row.id for row in self.view.jobs} | {job.id}
+            former += [self._pictures.pop(one)[1] for one in set(self._pictures) - listed]
+            for old in filter(None, former):
                 try:
-                    os.unlink(former)
+                    os.unlink(old)
                 except OSError:
                     pass  # the application still reads it; the directory goes with the panel
             self._ask_picture()

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 
 from .wire import ANSWER_S, CONNECTED, CONNECTING, NOT_RUNNING, REFUSED, START_HINT, Conversation, Fault, Request
-from .wire import connect, read_place
+from .wire import connect, drink, read_place, read_private
 
 REQUEST_BYTES = 1 << 20
 RETRY_S = 3.0
@@ -27,18 +28,18 @@ MAX_EVENTS = 1000
 class Link(object):
     """A connection that mends itself. All methods are for the main thread; none of them waits."""
 
-    def __init__(self, app, version, home=None):
+    def __init__(self, app, version, home=None, clock_s=time.perf_counter):
         """Args:
             app: What the artist works in, e.g. `blender 3.4.1`.
             version: Of this plug-in.
             home: The node's folder; else `PEERFARM_HOME`, else `~/.peerfarm`.
+            clock_s: What the budget of `drain` is measured by.
         """
         self.app = app
         self.version = version
         self.home = home or os.environ.get("PEERFARM_HOME") or os.path.join(os.path.expanduser("~"), ".peerfarm")
-        self.state = CONNECTING
-        self.sentence = "looking for peerfarm"
-        self.hint = ""
+        self._clock_s = clock_s
+        self._standing = (CONNECTING, "looking for peerfarm", "")
         self._lock = threading.Condition()
         self._inbox = collections.deque()
         self._events = collections.deque(maxlen=MAX_EVENTS)
@@ -47,11 +48,25 @@ class Link(object):
         self._number = 0
         self._open = 0
         self._thread = None
-        self.is_closing = False
         self._started_s = -START_AGAIN_S
         self._wake = None
 
     # Main thread
+
+    @property
+    def state(self):
+        """`connecting`, `connected`, `not running` or `refused`."""
+        return self._standing[0]
+
+    @property
+    def sentence(self):
+        """What is the matter, in words for the artist."""
+        return self._standing[1]
+
+    @property
+    def hint(self):
+        """What to do about it; may be empty."""
+        return self._standing[2]
 
     @property
     def can_start(self):
@@ -65,7 +80,7 @@ class Link(object):
         self._wake = socket.socketpair()
         self._wake[0].setblocking(False)
         self._wake[1].setblocking(False)
-        self.is_closing = False
+        self._standing = (CONNECTING, "looking for peerfarm", "")
         self._thread = threading.Thread(target=self._run, name="peerfarm", daemon=True)
         self._thread.start()
 
@@ -74,26 +89,26 @@ class Link(object):
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self.is_closing = True
         self._prod()
         thread.join(timeout_s)
-        if not thread.is_alive():
-            for end in self._wake:
-                end.close()
+        self._wake[0].close()
         with self._lock:
             self._inbox.clear()
+            self._outbox.clear()
             self._events.clear()
+        self._open = 0
 
     def listen(self, handler):
         """Have each event of the node handed to `handler(event)`, within `drain`."""
         self._handlers.append(handler)
 
-    def call(self, method, params=None, on_answer=None, on_fault=None, on_progress=None, prepare=None):
+    def call(self, method, params=None, on_answer=None, on_fault=None, on_progress=None, prepare=None, limit_s=ANSWER_S):
         """Ask the node; the answer, or a Fault, is handed out by a later `drain`.
 
         Args:
             on_progress: Gets the events that belong to this request (`submit/progress`).
             prepare: Called with the answer in the connection's thread; what it gives is handed out instead.
+            limit_s: How long the answer may take; each sign of progress renews it.
 
         Returns:
             The request's number, or 0 when it was not taken.
@@ -102,10 +117,12 @@ class Link(object):
         number = self._number
         asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}}
         line = json.dumps(asked).encode("ascii") + b"\n"
-        request = Request(number, line, on_answer, on_fault, on_progress, prepare)
+        request = Request(number, line, on_answer, on_fault, on_progress, prepare, limit_s)
         fault = None
         if len(line) > REQUEST_BYTES:
             fault = Fault("This is too much to send at once.", "Send fewer steps or files in one job.")
+        elif self._thread is None:
+            fault = Fault("The connection to peerfarm is closed.", "Open the panel again.", "closed")
         elif self.state in (NOT_RUNNING, REFUSED):
             fault = self._fault()
         elif self._open >= MAX_REQUESTS:
@@ -120,8 +137,11 @@ class Link(object):
         return number
 
     def drain(self, budget_s=0.002):
-        """Hand out what came, for at most so long (one call more at the end); True when there was anything."""
-        until_s = time.perf_counter() + budget_s
+        """Hand out what came, for at most so long (one call more at the end); True when there was anything.
+
+        A callback that raises is told on the console and loses nothing but itself.
+        """
+        until_s = self._clock_s() + budget_s
         did = False
         while True:
             with self._lock:
@@ -132,8 +152,8 @@ class Link(object):
                 else:
                     return did
             did = True
-            deed[0](deed[1])
-            if time.perf_counter() >= until_s:
+            self._do(*deed)
+            if self._clock_s() >= until_s:
                 return True
 
     def wait(self, limit_s):
@@ -151,22 +171,22 @@ class Link(object):
             detached = {"start_new_session": True}
             if sys.platform == "win32":
                 detached = {"creationflags": 0x00000008 | 0x00000200}
-            subprocess.Popen(
+            started = subprocess.Popen(
                 argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL, close_fds=True, **detached
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, Fault) as error:
             return "peerfarm could not be started (%s): run `peerfarm start` in a terminal." % error
         self._started_s = now_s
-        self._prod()
+        # It ends when the node is up; nobody else would take note of its end.
+        threading.Thread(target=started.wait, name="peerfarm start", daemon=True).start()
         return "peerfarm is starting; this takes a few seconds."
 
     def _launch(self):
         """The command that starts the node, and its environment: without what the application set for its Python."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         try:
-            with open(os.path.join(self.home, "launch.json"), "rb") as file:
-                launch = json.loads(file.read(65536).decode("utf-8"))
+            launch = read_private(os.path.join(self.home, "launch.json"), 65536)
             argv = [str(word) for word in launch["argv"]]
             environment.update({str(key): str(value) for key, value in launch.get("environment", {}).items()})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -175,7 +195,14 @@ class Link(object):
 
     def _tell(self, event):
         for handler in list(self._handlers):
-            handler(event)
+            self._do(handler, event)
+
+    @staticmethod
+    def _do(deed, value):
+        try:
+            deed(value)
+        except Exception:  # the panel's bug must not lose what the others wait for
+            traceback.print_exc()
 
     def _finish(self, deed, value):
         self._open -= 1
@@ -183,6 +210,11 @@ class Link(object):
             deed(value)
 
     # Either thread
+
+    @property
+    def is_closing(self):
+        """Whether the thread that asks is to end."""
+        return self._thread is not threading.current_thread()
 
     def hand(self, request, result):
         """Queue an answer or a Fault for the main thread."""
@@ -207,12 +239,13 @@ class Link(object):
     # The connection's thread
 
     def _run(self):
+        wake = self._wake[1]
         while not self.is_closing:
             talk = None
             try:
                 link = connect(read_place(self.home), self.app, self.version)
                 try:
-                    talk = Conversation(link, self._wake[1], self)
+                    talk = Conversation(link, wake, self)
                     talk.run()
                 finally:
                     link.close()
@@ -222,10 +255,11 @@ class Link(object):
                 self._set(NOT_RUNNING, "peerfarm went away.", START_HINT)
             except Exception as error:  # a bug here must not end the panel's sight
                 self._set(REFUSED, "The connection to peerfarm failed: %r." % (error,), "It is tried again.")
-            self._fail(talk.waiting if talk is not None else {})
             if not self.is_closing:
-                select.select([self._wake[1]], [], [], RETRY_S)
-                self.drink()
+                self._fail(talk.waiting if talk is not None else {})
+                select.select([wake], [], [], RETRY_S)
+                drink(wake)
+        wake.close()
 
     def _fail(self, waiting):
         left = list(waiting.values())
@@ -237,12 +271,10 @@ class Link(object):
             self.hand(request, self._fault())
 
     def _set(self, state, sentence, hint=""):
-        def change(_=None):
-            self.state, self.sentence, self.hint = state, sentence, hint
-
-        # At once, for what is asked before the next drain, and once more in order, so that panels see it change.
-        change()
-        self.put(change, None)
+        has_changed = self._standing != (state, sentence, hint)
+        self._standing = (state, sentence, hint)
+        if has_changed:
+            self.put(lambda _: None, None)  # `drain` tells that there is something to show
 
     def next_request(self):
         """The next question to send, or None."""
@@ -259,28 +291,20 @@ class Link(object):
             self._events.append(event)
             self._lock.notify_all()
 
-    def drink(self):
-        """Empty the pipe that wakes the thread."""
-        try:
-            while self._wake[1].recv(4096):
-                pass
-        except OSError:
-            pass
 
-
-def call_once(app, version, method, params=None, on_progress=None, limit_s=ANSWER_S, home=None):
+def call_once(app, version, method, params=None, on_progress=None, timeout_s=ANSWER_S, home=None):
     """Ask the node and wait, for programs without a window; each sign of progress renews the limit.
 
     Raises:
-        Fault: Peerfarm is not running, refuses, or does not answer within `limit_s`.
+        Fault: Peerfarm is not running, refuses, or does not answer within `timeout_s`.
     """
     link = Link(app, version, home)
     link.open()
     ended = []
-    until = [time.monotonic() + limit_s]
+    until = [time.monotonic() + timeout_s]
 
     def moved(event):
-        until[0] = time.monotonic() + limit_s
+        until[0] = time.monotonic() + timeout_s
         if on_progress is not None:
             on_progress(event)
 
@@ -288,7 +312,7 @@ def call_once(app, version, method, params=None, on_progress=None, limit_s=ANSWE
         while link.state == CONNECTING and time.monotonic() < until[0]:
             link.wait(0.2)
             link.drain(1.0)
-        link.call(method, params, ended.append, ended.append, moved)
+        link.call(method, params, ended.append, ended.append, moved, limit_s=timeout_s)
         while not ended and time.monotonic() < until[0]:
             link.wait(0.2)
             link.drain(1.0)
