@@ -1,4 +1,4 @@
-"""Makes a small PNG of a frame: `python thumbnail.py FRAME LONGER_EDGE`; prints one JSON object and ends with 0.
+"""Makes a small PNG of a frame: `python thumbnail.py FRAME LONGER_EDGE`; prints a line `PICTURE {…}` and ends with 0.
 
 A process of its own, with a limit on its memory: whatever a frame holds, only the picture is lost. PNG needs the
 standard library alone; with the extra `[preview]` (OpenImageIO) JPEG, TIFF, EXR and all else that it reads.
@@ -25,6 +25,8 @@ MAX_VALUES = 100_000_000
 MAX_EDGE = 65_536
 SAMPLES = 3
 """Rows and columns that each pixel of the small picture is made of."""
+ANSWER = "PICTURE "
+"""Begins the line that counts: OpenImageIO prints lines of its own at its end."""
 PREVIEW = "install peerfarm with its extra [preview] to see frames of this kind"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Of a PNG by colour type: grey, RGB, palette, grey with alpha, RGB with alpha."""
@@ -278,21 +280,24 @@ def any_picture(path: Path, longest: int) -> tuple[int, int, bytes]:
     oiio.attribute("limits:imagesize_MB", 1024)
     image = oiio.ImageInput.open(str(path))
     if image is None:
-        raise Unseen(f"the frame cannot be read: {oiio.geterror()[:200]}")
+        raise Unseen(f"the frame cannot be read: {_first_line(oiio.geterror())}")
     spec = image.spec()
     if spec.width <= 0 or spec.height <= 0 or spec.width * spec.height * spec.nchannels > MAX_VALUES or spec.deep:
         raise Unseen("the frame has too many pixels, or none that can be shown")
     is_linear = spec.format.basetype in {oiio.HALF, oiio.FLOAT, oiio.DOUBLE}
     channels = _shown_channels([str(name) for name in spec.channelnames])
     image.close()
-    picture = oiio.ImageBufAlgo.channels(oiio.ImageBuf(str(path)), tuple(channels))
+    whole = oiio.ImageBuf(str(path))
+    if not whole.read(0, 0, True):
+        raise Unseen(f"the frame cannot be read: {_first_line(whole.geterror())}")
+    picture = oiio.ImageBufAlgo.channels(whole, tuple(channels))
     width, height = small_size(spec.width, spec.height, longest)
     small = oiio.ImageBufAlgo.resample(picture, True, oiio.ROI(0, width, 0, height, 0, 1, 0, len(channels)))
     if small.has_error:
-        raise Unseen(f"the frame cannot be read: {small.geterror()[:200]}")
+        raise Unseen(f"the frame cannot be read: {_first_line(small.geterror())}")
     pixels = small.get_pixels(oiio.FLOAT)
     if pixels is None:
-        raise Unseen(f"the frame cannot be read: {small.geterror()[:200]}")
+        raise Unseen(f"the frame cannot be read: {_first_line(small.geterror())}")
     rows = [
         b"".join(_shown([float(value) for value in pixel], is_linear=is_linear) for pixel in row)
         for row in pixels.reshape(height, width, len(channels))
@@ -338,7 +343,7 @@ def picture(path: Path, longest: int) -> dict[str, Any]:
     except MemoryError:
         return {"reason": "the frame takes too much memory"}
     except Exception as error:  # noqa: BLE001 - a hostile frame must become words, whatever a decoder makes of it
-        return {"reason": f"the frame cannot be read: {str(error)[:200]}"}
+        return {"reason": f"the frame cannot be read: {_first_line(str(error))}"}
     return {"width": width, "height": height, "png": base64.b64encode(png).decode()}
 
 
@@ -354,6 +359,11 @@ def _of_any_kind(path: Path, longest: int) -> tuple[int, int, bytes]:
     return any_picture(path, longest)
 
 
+def _first_line(text: str) -> str:
+    """Of what a library says, enough for a panel."""
+    return (text.splitlines() or ["nobody knows why"])[0][:200]
+
+
 def _limit_memory() -> None:
     try:
         import resource  # noqa: PLC0415 - not on Windows
@@ -366,4 +376,4 @@ def _limit_memory() -> None:
 
 if __name__ == "__main__":
     _limit_memory()
-    print("\n" + json.dumps(picture(Path(sys.argv[1]), int(sys.argv[2]))))
+    print("\n" + ANSWER + json.dumps(picture(Path(sys.argv[1]), int(sys.argv[2]))))

@@ -29,6 +29,7 @@ LIMIT_S = 20.0
 _ANSWER_BYTES = 4 << 20
 _REMEMBERED = 64
 _PROGRAM = str(Path(__file__).parent.parent / "renderers" / "thumbnail.py")
+_ANSWER = "PICTURE "
 NOT_HERE = "the last frames of this job do not lie on this machine"
 
 
@@ -135,9 +136,10 @@ class Previews:
 
 
 def _answer(printed: str) -> dict[str, Any] | None:
-    """The last line, where it is one of the program's answers."""
-    with suppress(ValueError, IndexError):
-        told = json.loads(printed.rstrip().splitlines()[-1])
+    """What the program said; None where it died before."""
+    line = next((line for line in printed.splitlines() if line.startswith(_ANSWER)), "")
+    with suppress(ValueError):
+        told = json.loads(line.removeprefix(_ANSWER))
         if isinstance(told, dict) and ("reason" in told or {"width", "height", "png"} <= told.keys()):
             return told
     return None

@@ -127,7 +127,7 @@ def test_a_hostile_frame_gives_a_reason(tmp_path: Path, name: str) -> None:
     path.write_bytes(HOSTILE[name])
     told = thumbnail.picture(path, 160)
     assert told.keys() == {"reason"}
-    assert told["reason"].startswith(("the frame ", "the frame's "))
+    assert told["reason"].startswith("the frame")
 
 
 def test_data_that_unpacks_to_far_more_than_it_says_costs_little_memory(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_data_that_unpacks_to_far_more_than_it_says_costs_little_memory(tmp_path
     ended = subprocess.run(
         [sys.executable, "-I", "-c", script, PROGRAM, str(path), "32"], capture_output=True, timeout=25, check=True
     )
-    told = json.loads(ended.stdout.splitlines()[-1])
+    told = json.loads(ended.stdout.splitlines()[-1].removeprefix(b"PICTURE "))
     assert (told["width"], told["height"]) == (32, 32)
 
 
