@@ -58,21 +58,24 @@ class Record:
     path: Path
     written: dict[str, str] = field(default_factory=dict)
     """Absolute path -> SHA-256 of what was written."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Folder of a plug-in -> the version of peerfarm that wrote it."""
 
     def load(self) -> Record:
         """Read it; what cannot be read counts as nothing written."""
         try:
             told = json.loads(self.path.read_text("utf-8"))
             self.written = {str(path): str(digest) for path, digest in told["written"].items()}
+            self.versions = {str(folder): str(version) for folder, version in told.get("versions", {}).items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            self.written = {}
+            self.written, self.versions = {}, {}
         return self
 
     def save(self) -> None:
         """Write it in one step. Raises OSError."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        draft.write_text(json.dumps({"written": self.written}, indent=1) + "\n", "utf-8")
+        draft.write_text(json.dumps({"written": self.written, "versions": self.versions}, indent=1) + "\n", "utf-8")
         draft.replace(self.path)
 
     def is_own(self, path: Path) -> bool:
@@ -103,6 +106,7 @@ def install(place: Place, plugins: Path, record: Record) -> list[str]:
         draft.write_bytes(content)
         draft.replace(path)
         record.written[str(path)] = _digest(content)
+    record.versions[str(place.directory)] = peerfarm.__version__
     record.save()
     return []
 
@@ -120,6 +124,8 @@ def uninstall(place: Place, record: Record) -> tuple[list[str], list[str]]:
         else:
             kept.append(str(path))
     _remove_empty(place)
+    if not kept:
+        record.versions.pop(str(place.directory), None)
     record.save()
     return removed, kept
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 from typing import Any
 
 from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.place import local_file
+from peerfarm.cli.pluginblender import disable, enable, is_enabled
 from peerfarm.cli.pluginfiles import Record, install, source, state, uninstall
 from peerfarm.cli.pluginplaces import Place, places
 from peerfarm.cli.screen import Screen
 from peerfarm.errors import PeerfarmError
 
 APPS = ("blender", "maya", "aftereffects")
-ENABLE_LIMIT_S = 120.0
 _NAMES = {"blender": "Blender", "maya": "Maya", "aftereffects": "After Effects"}
 _STATES = {
     "none": "not installed",
@@ -31,12 +30,11 @@ _NEXT = {
 _ABSENT = {
     "blender": "no Blender from 3.3 on was found: put it on PATH, or start it once",
     "maya": "no Maya was found: start it once, or set MAYA_APP_DIR",
-    "aftereffects": "no After Effects was found: start it once; there is none for Linux",
+    "aftereffects": "no After Effects was found: start it once, it makes this user's own folder then (there is none "
+    "for Linux). "
+    "Without that folder, peerfarm.jsx can be copied by hand into Support Files/Scripts/ScriptUI Panels where After "
+    "Effects is installed, for which Windows and macOS ask for administrator rights",
 }
-_ENABLE = (
-    "import addon_utils, bpy; addon_utils.enable('peerfarm', default_set=True, persistent=True); "
-    "bpy.ops.wm.save_userpref(); print('PEERFARM', 'peerfarm' in bpy.context.preferences.addons)"
-)
 
 
 def add_plugins(parser: argparse.ArgumentParser) -> None:
@@ -56,15 +54,34 @@ def run_plugins(args: argparse.Namespace, screen: Screen) -> int:
     for app in APPS if args.app == "all" else (args.app,):
         found = places(app)
         if not found:
-            rows.append({"app": app, "version": "", "directory": "", "state": "absent", "note": _ABSENT[app]})
+            rows.append(
+                {
+                    "app": app,
+                    "version": "",
+                    "directory": "",
+                    "state": "absent",
+                    "installed": "",
+                    "enabled": None,
+                    "note": _ABSENT[app],
+                }
+            )
         for place in found:
-            row = {"app": app, "version": place.version, "directory": str(place.directory), "note": ""}
+            row = {
+                "app": app,
+                "version": place.version,
+                "directory": str(place.directory),
+                "note": "",
+                "installed": "",
+                "enabled": None,
+            }
             try:
                 if args.deed == "install":
                     row["note"] = _install(place, record, is_enabling=not args.no_enable)
                 elif args.deed == "uninstall":
                     row["note"] = _uninstall(place, record)
                 row["state"] = state(place, plugins, record)
+                row["installed"] = record.versions.get(str(place.directory), "")
+                row["enabled"] = _is_enabled(place, str(row["state"]))
             except OSError as error:
                 row |= {"state": "failed", "note": f"{error.filename or place.directory}: {error.strerror or error}"}
             rows.append(row)
@@ -90,6 +107,10 @@ def _show(screen: Screen, row: dict[str, Any]) -> None:
         screen.line(f"{name}: {row['note']}")
         return
     words = "failed" if row["state"] == "failed" else _STATES[row["state"]]
+    if row["installed"] and row["state"] != "none":
+        words += f", version {row['installed']}"
+    if row["enabled"] is not None:
+        words += ", switched on" if row["enabled"] else ", not switched on"
     screen.line(f"{name}: {words} ({row['directory']})")
     if row["note"]:
         screen.line(f"  {row['note']}")
@@ -100,29 +121,22 @@ def _install(place: Place, record: Record, *, is_enabling: bool) -> str:
     if kept:
         return f"nothing was written: {kept[0]} is there and was changed by somebody; move it away, then install again"
     if place.app == "blender" and is_enabling and place.program:
-        if _enable(place.program):
+        if enable(place.program):
             return "It is switched on: the Output tab has a panel peerfarm, the Render menu has two entries."
         return f"It could not be switched on from here. {_NEXT['blender']}"
     return _NEXT[place.app]
 
 
-def _enable(program: str) -> bool:
-    """Switch the add-on on in this user's preferences; False when that Blender does not do it."""
-    try:
-        told = subprocess.run(  # noqa: S603 - a program that was found where applications are installed
-            [program, "-b", "-noaudio", "--python-expr", _ENABLE],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=ENABLE_LIMIT_S,
-            check=False,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return "PEERFARM True" in told
+def _is_enabled(place: Place, found: str) -> bool | None:
+    """Whether the application loads the plug-in; None where it does so always, or cannot be asked."""
+    if place.app != "blender" or not place.program or found == "none":
+        return None
+    return is_enabled(place.program)
 
 
 def _uninstall(place: Place, record: Record) -> str:
+    if place.app == "blender" and place.program and str(place.directory) in record.versions:
+        disable(place.program)
     try:
         removed, kept = uninstall(place, record)
     except OSError as error:

@@ -39,6 +39,7 @@ from peerfarm.mesh import (
 )
 from peerfarm.model.files import FetchEnded, FetchProgressed, Packed, PackProgressed, StoreTold
 from peerfarm.model.ids import NodeId, parse_attempt_label
+from peerfarm.model.preview import Previewed
 from peerfarm.model.render import Discovered, Inspected, PublishResult
 from peerfarm.node import Node, inputs
 from peerfarm.node.effects import Effects, ReadRows, StartRender
@@ -246,7 +247,7 @@ class Loop:
             self._node.handle(inputs.Published(event), now_s)
         elif isinstance(event, FilesAlarm):
             self._node.core.alarm(event.text)
-        elif isinstance(event, (inputs.PathsChecked, Inspected, *FILE_NEWS)):
+        elif isinstance(event, (inputs.PathsChecked, Inspected, Previewed, *FILE_NEWS)):
             self._node.handle(event, now_s)
         elif isinstance(event, Discovered):
             self._orders.capabilities = event.capabilities

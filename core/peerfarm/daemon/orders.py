@@ -49,6 +49,8 @@ class RunnerOrders:
             self._runner.inspect(inspection.request, inspection.app, inspection.path)
         for check in effects.checks:
             self._runner.check_paths(check.request, check.inputs, check.outputs)
+        for preview in effects.previews:
+            self._runner.preview(preview)
         for log_read in effects.log_reads:
             part = self._runner.read_log(log_read.attempt, log_read.offset, log_read.limit)
             if part is None:

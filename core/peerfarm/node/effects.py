@@ -8,6 +8,7 @@ from typing import Any
 from peerfarm.errors import PeerfarmError
 from peerfarm.model.files import FetchOrder, PackOrder
 from peerfarm.model.ids import JobId, NodeId
+from peerfarm.model.preview import PreviewOrder
 from peerfarm.model.render import PublishOrder, RenderTask
 from peerfarm.state.farm import Farm
 from peerfarm.state.logbook import LogKey, Vector
@@ -142,6 +143,7 @@ class Effects:
     inspections: list[Inspect] = field(default_factory=list)
     checks: list[CheckPaths] = field(default_factory=list)
     log_reads: list[ReadLog] = field(default_factory=list)
+    previews: list[PreviewOrder] = field(default_factory=list)
     fetches: list[FetchOrder] = field(default_factory=list)
     fetch_stops: list[str] = field(default_factory=list)
     """Keys of fetches that nobody wants any more."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from peerfarm.model.files import FetchEnded, FetchProgressed, Packed, PackProgressed, StoreTold
 from peerfarm.model.ids import BootId, FarmId, JobId, LogId, NodeId
+from peerfarm.model.preview import Previewed
 from peerfarm.model.render import Discovered, Inspected, PublishResult, RunnerEvent
 from peerfarm.state.logbook import LogKey
 
@@ -203,6 +204,7 @@ Input = (
     | FetchEnded
     | PackProgressed
     | Packed
+    | Previewed
     | StoreTold
     | LogRead
     | PathsChecked

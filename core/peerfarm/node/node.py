@@ -8,6 +8,7 @@ from typing import Any
 from peerfarm.errors import PeerProtocolError, RequestRefused
 from peerfarm.model.files import FetchEnded, FetchProgressed, Packed, PackProgressed, StoreTold
 from peerfarm.model.ids import JobId, NodeId
+from peerfarm.model.preview import Previewed
 from peerfarm.model.render import Discovered, Inspected
 from peerfarm.node import inputs as i
 from peerfarm.node.copies import Copies
@@ -129,6 +130,7 @@ class Node:
             Inspected: self.requests.submitting.on_inspected,
             i.PathsChecked: self.requests.submitting.on_paths_checked,
             i.LogRead: self.requests.logs.on_log_read,
+            Previewed: self.requests.thumbnails.on_previewed,
             i.RowsRead: self.replication.on_rows,
             i.DiskRefused: self._disk_refused,
             i.DiskRecovered: self._disk_recovered,

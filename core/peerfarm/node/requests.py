@@ -18,6 +18,7 @@ from peerfarm.node.params import need, optional
 from peerfarm.node.pins import Pins
 from peerfarm.node.presence import Presence
 from peerfarm.node.submitting import Submitting
+from peerfarm.node.thumbnails import Thumbnails
 from peerfarm.node.views import Views
 from peerfarm.state.farm import all_jobs
 from peerfarm.state.selectors import job_status, spec_of
@@ -38,6 +39,7 @@ class Requests:
         self.submitting = Submitting(core, presence, self.desk, pins)
         self.fetching = Fetching(core, self.control.found)
         self.logs = JobLogs(core, presence, self.desk, self.control.found)
+        self.thumbnails = Thumbnails(core, self.desk, self.control.found)
         self.traffic: Callable[[], Mapping[str, int]] = dict
         """What passed over the mesh since the start; the daemon knows."""
         self.listeners: set[int] = set()
@@ -58,6 +60,7 @@ class Requests:
             "jobs": self.control.jobs,
             "job": self.control.job,
             "log": self.logs.log,
+            "thumbnail": self.thumbnails.thumbnail,
             "pause": lambda r: self.control.change(r, "paused", True),
             "resume": lambda r: self.control.change(r, "paused", False),
             "priority": lambda r: self.control.change(r, "priority", need(r, "priority", int)),

@@ -50,6 +50,7 @@ METHODS: dict[str, dict[str, tuple[type, ...]]] = {
         "offset?": _WHOLE,
         "tail?": _WHOLE,
     },
+    "thumbnail": {"job": _TEXT, "size?": _WHOLE},
     "pause": {"job": _TEXT},
     "resume": {"job": _TEXT},
     "cancel": {"job": _TEXT, "step?": _NAME_OR_INDEX, "tasks?": _TEXT},

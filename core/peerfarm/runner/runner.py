@@ -15,6 +15,7 @@ from peerfarm.config import Settings
 from peerfarm.model.collected import Collected
 from peerfarm.model.files import StepFiles
 from peerfarm.model.job import FilesMode
+from peerfarm.model.preview import Previewed, PreviewOrder
 from peerfarm.model.render import (
     AttemptFailed,
     Capability,
@@ -38,6 +39,8 @@ from peerfarm.runner.failures import explain
 from peerfarm.runner.files import Files
 from peerfarm.runner.paths import is_label
 from peerfarm.runner.pool import Call, FilePool
+from peerfarm.runner.previews import LIMIT_S as PREVIEW_LIMIT_S
+from peerfarm.runner.previews import Previews
 from peerfarm.runner.process import adopt_orphans
 from peerfarm.runner.publish import publish
 from peerfarm.runner.quietlogs import QuietLogs
@@ -46,7 +49,7 @@ from peerfarm.runner.starts import Starts
 from peerfarm.runner.submission import check_submission
 from peerfarm.runner.workplace import LOG_NAME, Workplace, make_empty
 
-RunnerNews = RunnerEvent | PublishResult | Discovered | Inspected | PathsChecked
+RunnerNews = RunnerEvent | PublishResult | Discovered | Inspected | PathsChecked | Previewed
 """Everything that a runner posts."""
 
 PUBLISH_LIMIT_S = 60.0
@@ -112,6 +115,8 @@ class ProcessRunner:
         """Attempt -> whether its frames are wanted no more, while they are being put in place."""
         self._files = FilePool("files")
         self._questions = FilePool("questions")
+        self._pictures = FilePool("previews", threads=1, room=64)
+        self._previews = Previews(self._place)
         self._forgotten: set[str] = set()
         adopt_orphans()
 
@@ -176,6 +181,18 @@ class ProcessRunner:
                 CHECK_LIMIT_S,
                 lambda _: self._post(check_submission(request, inputs, outputs, settings.roots, settings.name)),
                 lambda why: self._post(PathsChecked(request, why)),
+            )
+        )
+
+    def preview(self, order: PreviewOrder) -> None:
+        """Make a small picture of a frame that lies here; posts Previewed."""
+        self._pictures.add(
+            Call(
+                "previews",
+                "making a small picture of a frame",
+                PREVIEW_LIMIT_S + 5,
+                lambda _: self._post(self._previews.make(order)),
+                lambda why: self._post(Previewed(order.request, reason=why)),
             )
         )
 
@@ -320,7 +337,7 @@ class ProcessRunner:
             running = tuple(self._running.values())
         for attempt in running:
             attempt.stop(limit_s / 2)
-        threads: list[Errands | FilePool] = [*self._slots.values(), self._files, self._questions]
+        threads: list[Errands | FilePool] = [*self._slots.values(), self._files, self._questions, self._pictures]
         for thread in threads:
             thread.close()
         late = [thread for thread in threads if not thread.join(give_up_s - time.monotonic())]

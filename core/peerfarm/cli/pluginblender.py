@@ -1,0 +1,48 @@
+"""Asks a Blender, without its windows, to switch the add-on on or off in its user's preferences."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+LIMIT_S = 120.0
+_TOLD = "PEERFARM "
+_TELL = f"import bpy; print({_TOLD!r} + str('peerfarm' in bpy.context.preferences.addons))"
+_ENABLE = "import addon_utils; addon_utils.enable('peerfarm', default_set=True, persistent=True)"
+_DISABLE = "import addon_utils; addon_utils.disable('peerfarm', default_set=True)"
+_SAVE = "import bpy; bpy.ops.wm.save_userpref()"
+
+
+def enable(program: str) -> bool:
+    """Switch the add-on on; False when that Blender does not do it."""
+    return is_enabled(program) is True or _ask(program, _ENABLE, _SAVE, _TELL) is True
+
+
+def disable(program: str) -> None:
+    """Switch the add-on off where it is on, before its files are removed: else Blender would miss it at each start."""
+    if is_enabled(program):
+        _ask(program, _DISABLE, _SAVE)
+
+
+def is_enabled(program: str) -> bool | None:
+    """Whether the add-on is switched on; None when that Blender does not tell."""
+    return _ask(program, _TELL)
+
+
+def _ask(program: str, *lines: str) -> bool | None:
+    # Our own package bears the add-on's name: a path that leads Blender's Python to it would hide the add-on.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    try:
+        told = subprocess.run(  # noqa: S603 - a program that was found where applications are installed
+            [program, "-b", "-noaudio", "--python-expr", "\n".join(lines)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LIMIT_S,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    answers = [line.removeprefix(_TOLD).strip() for line in told.splitlines() if line.startswith(_TOLD)]
+    return answers[-1] == "True" if answers else None

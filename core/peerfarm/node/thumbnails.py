@@ -1,0 +1,103 @@
+"""The small picture of a job's last frame, for panels: which frame that is. Another room finds and shrinks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from peerfarm.errors import RequestRefused
+from peerfarm.model.ids import JobId
+from peerfarm.model.job import JobSpec
+from peerfarm.model.preview import Previewed, PreviewOrder
+from peerfarm.node.core import Core
+from peerfarm.node.delivery import delivery_order
+from peerfarm.node.desk import Desk
+from peerfarm.node.inputs import LocalRequest
+from peerfarm.node.params import optional
+from peerfarm.state.actions import Action, TaskRendered
+from peerfarm.state.farm import EMPTY_STEP, Farm, JobState
+from peerfarm.state.selectors import canonical, full_mask
+
+KIND = "thumbnail"
+DEFAULT_PIXELS = 160
+MAX_PIXELS = 512
+CANDIDATES = 4
+"""Results that are looked for on this machine before it is said that none is here."""
+LIMIT_S = 28.0
+"""A little less than plug-ins wait for an answer."""
+_REMEMBERED = 1000
+
+
+@dataclass(slots=True)
+class Thumbnails:
+    """Answers `thumbnail`."""
+
+    core: Core
+    desk: Desk
+    found: Callable[[LocalRequest], tuple[JobId, JobState, JobSpec]]
+    _last: dict[JobId, tuple[int, int]] = field(default_factory=dict)
+    """The step and task that was rendered last, of the jobs that got on last since this node's start."""
+
+    def __post_init__(self) -> None:
+        self.core.observers.append(self._on_action)
+
+    def _on_action(self, action: Action, _before: Farm) -> None:
+        body = action.body
+        if isinstance(body, TaskRendered):
+            self._last.pop(body.job, None)
+            self._last[body.job] = body.step, body.task
+            if len(self._last) > _REMEMBERED:
+                del self._last[next(iter(self._last))]
+
+    def thumbnail(self, request: LocalRequest) -> dict[str, Any] | None:
+        """The last finished frame of a job as a small PNG, or null and why."""
+        job, state, spec = self.found(request)
+        size = optional(request, "size", int, DEFAULT_PIXELS)
+        if not 16 <= size <= MAX_PIXELS:
+            raise RequestRefused(f"size must be from 16 to {MAX_PIXELS} pixels, not {size}")
+        results = []
+        for number, task in self._candidates(job, state, spec):
+            step = state.steps[number]
+            attempt = canonical(step, task)
+            if attempt is not None and attempt[2] is not None and attempt[2][1]:
+                results.append(delivery_order(job, spec, number, task, step, attempt))
+        if not results:
+            return no_picture("no frame of this job is done yet")
+        token = self.desk.wait(request, KIND, LIMIT_S)
+        self.core.effects.previews.append(PreviewOrder(token, tuple(results), size))
+        return None
+
+    def _candidates(self, job: JobId, state: JobState, spec: JobSpec) -> list[tuple[int, int]]:
+        """Done tasks with frames, the one to show first: what was rendered last, then the last frames."""
+        last = self._last.get(job)
+        found: list[tuple[int, int]] = []
+        for number in reversed(range(len(spec.steps))):
+            done = state.steps.get(number, EMPTY_STEP).done & full_mask(spec, number)
+            if not spec.steps[number].output_dir:
+                continue
+            if last is not None and last[0] == number and done >> last[1] & 1:
+                found.insert(0, last)
+                done &= ~(1 << last[1])
+            while done and len(found) < CANDIDATES:
+                found.append((number, done.bit_length() - 1))
+                done &= ~(1 << done.bit_length() - 1)
+        return found[:CANDIDATES]
+
+    def on_previewed(self, told: Previewed) -> None:
+        """The runner made the picture, or said why not."""
+        waiting = self.desk.take(told.request, KIND)
+        if waiting is None:
+            return
+        if told.reason:
+            self.desk.reply(waiting.request, no_picture(told.reason))
+            return
+        self.desk.reply(
+            waiting.request,
+            {"frame": told.name, "width": told.width, "height": told.height, "png": told.png, "path": told.path},
+        )
+
+
+def no_picture(reason: str) -> dict[str, Any]:
+    """The answer when there is nothing to show."""
+    return {"frame": None, "reason": reason}
