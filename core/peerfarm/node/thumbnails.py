@@ -15,7 +15,7 @@ from peerfarm.node.delivery import delivery_order
 from peerfarm.node.desk import Desk
 from peerfarm.node.inputs import LocalRequest
 from peerfarm.node.params import optional
-from peerfarm.state.actions import Action, TaskRendered
+from peerfarm.state.actions import Action, JobArchived, JobDeleted, TaskRendered
 from peerfarm.state.farm import EMPTY_STEP, Farm, JobState
 from peerfarm.state.selectors import canonical, full_mask
 
@@ -44,7 +44,9 @@ class Thumbnails:
 
     def _on_action(self, action: Action, _before: Farm) -> None:
         body = action.body
-        if isinstance(body, TaskRendered):
+        if isinstance(body, (JobArchived, JobDeleted)):
+            self._last.pop(body.job, None)
+        elif isinstance(body, TaskRendered):
             self._last.pop(body.job, None)
             self._last[body.job] = body.step, body.task
             if len(self._last) > _REMEMBERED:
