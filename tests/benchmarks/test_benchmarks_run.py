@@ -58,3 +58,11 @@ def test_the_benchmarks_of_files_on_their_way_give_their_figures() -> None:
     assert figures["spread_8_over_ideal"] > 0
     assert figures["resend_bytes_per_node"] > 0
     assert figures["notes"]["failures"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_benchmark_of_a_plug_ins_panel_gives_its_figures() -> None:
+    figures = run_scaled("panel")
+    assert figures["panel_refresh_ms"] > 0
+    assert figures["panel_jobs"] == 500
