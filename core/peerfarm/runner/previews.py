@@ -111,7 +111,7 @@ class Previews:
             argv,
             str(work),
             self.place.environment,
-            "preview",
+            f"preview-{os.getpid()}",
             limit_s=LIMIT_S,
             limit_bytes=_ANSWER_BYTES,
             is_cancelled=lambda: self.place.is_closing,
