@@ -120,9 +120,8 @@ class Previews:
             return {"reason": f"making a picture of {found.frame.name} took too long"}
         told = _answer(printed)
         if told is None:
-            return {
-                "reason": f"no picture of {found.frame.name} could be made: it takes too much memory, or is damaged"
-            }
+            why = f"its reader ended with code {code}, as of damaged files"
+            return {"reason": f"no picture of {found.frame.name} could be made: {why}"}
         with self._lock:
             self._made[key] = told
             while len(self._made) > _REMEMBERED:
