@@ -111,7 +111,7 @@ class Previews:
             argv,
             str(work),
             self.place.environment,
-            "preview",
+            f"preview-{os.getpid()}",
             limit_s=LIMIT_S,
             limit_bytes=_ANSWER_BYTES,
             is_cancelled=lambda: self.place.is_closing,
@@ -120,9 +120,8 @@ class Previews:
             return {"reason": f"making a picture of {found.frame.name} took too long"}
         told = _answer(printed)
         if told is None:
-            return {
-                "reason": f"no picture of {found.frame.name} could be made: it takes too much memory, or is damaged"
-            }
+            why = f"its reader ended with code {code}, as of damaged files"
+            return {"reason": f"no picture of {found.frame.name} could be made: {why}"}
         with self._lock:
             self._made[key] = told
             while len(self._made) > _REMEMBERED:
