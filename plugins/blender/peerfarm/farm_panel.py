@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Below the button: the machines of the farm, and my jobs. Drawn from the board's last view alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import drawing
+from .panel import OutputPanel
+from .session import SHOWN_AT_FIRST, Session
+from .state import picture_of, session
+
+MOST_NODES = 10
+_NODE_ICONS = {"live": "CHECKMARK", "suspect": "QUESTION", "dead": "CANCEL", "left": "REMOVE"}
+_JOB_ICONS = {
+    "ready": "TIME",
+    "active": "RENDER_ANIMATION",
+    "paused": "PAUSE",
+    "done": "CHECKMARK",
+    "failed": "ERROR",
+    "cancelled": "CANCEL",
+    "blocked": "TIME",
+}
+
+
+class PEERFARM_PT_jobs(OutputPanel, bpy.types.Panel):
+    """My jobs, newest first."""
+
+    bl_label = "My Jobs"
+    bl_idname = "PEERFARM_PT_jobs"
+    bl_parent_id = "PEERFARM_PT_send"
+
+    def draw(self, context: Any) -> None:
+        """A box for each job."""
+        layout, now = self.layout, session()
+        view, width = now.board.view, drawing.letters_in(context)
+        if not now.is_linked:
+            _draw_trouble(layout, view, width)
+        if now.board.notice:
+            drawing.text(layout, now.board.notice, width, "INFO")
+        for alarm in view.alarms[:3]:
+            drawing.text(layout, alarm, width, "ERROR")
+        for row, job in enumerate(view.jobs[: now.shown_jobs]):
+            _draw_job(layout.box(), context, now, row, job, width)
+        if not view.jobs and now.is_linked:
+            layout.label(text="None yet: press Send to peerfarm.", icon="INFO")
+        hidden = max(0, len(view.jobs) - now.shown_jobs)
+        if hidden or now.shown_jobs > SHOWN_AT_FIRST:
+            words = f"Show {hidden} More" if hidden else "Show Fewer"
+            layout.operator("peerfarm.more_jobs", text=words, icon="TRIA_DOWN" if hidden else "TRIA_UP")
+        if view.more_jobs and not hidden:
+            layout.label(text=f"and {view.more_jobs} older: `peerfarm jobs` lists them", icon="BLANK1")
+
+
+def _draw_trouble(layout: Any, view: Any, width: int) -> None:
+    box = layout.box()
+    drawing.text(box, view.sentence, width, "UNLINKED")
+    if view.hint:
+        drawing.text(box, view.hint, width, "BLANK1")
+    if view.can_start:
+        row = box.row()
+        row.scale_y = 1.3
+        row.operator("peerfarm.start_node", icon="PLAY")
+
+
+def _draw_job(box: Any, context: Any, now: Session, row: int, job: Any, width: int) -> None:
+    line = box.row()
+    icon = picture_of(job.thumbnail)
+    if icon:
+        picture = line.column()
+        picture.template_icon(icon_value=icon, scale=4.0)
+    column = line.column()
+    head = column.row()
+    head.label(text=job.name, icon=_JOB_ICONS.get(job.status, "DOT"))
+    _draw_buttons(head.row(align=True), now, job)
+    drawing.bar(column, context, row, job.progress, job.words)
+    if job.left:
+        small = column.row()
+        small.active = False
+        small.label(text=f"{job.left} left")
+    if job.error:
+        drawing.text(box, job.error, width - 2, "ERROR")
+    if now.log_of == job.id:
+        _draw_log(box, now, width)
+
+
+def _draw_buttons(buttons: Any, now: Session, job: Any) -> None:
+    for can, action, icon in (
+        (job.can_pause, "pause", "PAUSE"),
+        (job.can_resume, "resume", "PLAY"),
+        (job.can_retry, "retry", "FILE_REFRESH"),
+        (job.can_cancel, "cancel", "X"),
+    ):
+        if can:
+            button = buttons.operator("peerfarm.job", text="", icon=icon)
+            button.job, button.action = job.id, action
+    button = buttons.operator("peerfarm.show_log", text="", icon="TEXT", depress=now.log_of == job.id)
+    button.job = job.id
+    if job.output:
+        buttons.operator("peerfarm.open", text="", icon="FILE_FOLDER").path = job.output
+
+
+def _draw_log(box: Any, now: Session, width: int) -> None:
+    column = box.box().column(align=True)
+    column.scale_y = 0.8
+    for words in now.log_lines[-12:]:
+        column.label(text=words[: width + 4])
+    if now.log_path:
+        column.operator("peerfarm.open", text="Open in Text Editor", icon="TEXT").path = now.log_path
+
+
+class PEERFARM_PT_machines(OutputPanel, bpy.types.Panel):
+    """The farm's machines and what they do."""
+
+    bl_label = "Machines"
+    bl_idname = "PEERFARM_PT_machines"
+    bl_parent_id = "PEERFARM_PT_send"
+
+    def draw_header_preset(self, _: Any) -> None:
+        """The farm's name at the right."""
+        if farm := session().board.view.farm:
+            self.layout.label(text=str(farm))
+
+    def draw(self, _: Any) -> None:
+        """A line for each; those that do something come first."""
+        layout, view = self.layout, session().board.view
+        column = layout.column(align=True)
+        for node in view.nodes[:MOST_NODES]:
+            line = column.split(factor=0.35)
+            name = f"{node.name} (this)" if node.is_self else node.name
+            line.label(text=name, icon=_NODE_ICONS.get(node.state, "DOT"))
+            words = line.row()
+            words.active = node.words != "idle"
+            words.label(text=node.words)
+        if len(view.nodes) > MOST_NODES:
+            column.label(text=f"and {len(view.nodes) - MOST_NODES} more", icon="BLANK1")
+
+
+CLASSES = (PEERFARM_PT_jobs, PEERFARM_PT_machines)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sending without a window: `blender -b scene.blend --addons peerfarm --python-expr "import peerfarm; peerfarm.submit()"`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import checks
+from .client import Fault, call_once
+from .draft import Draft
+
+ANSWER_S = 30.0
+SUBMIT_LIMIT_S = 300.0
+"""Without any progress; large scenes are read and hashed before they are in."""
+
+
+def application() -> str:
+    """How this Blender calls itself to the node."""
+    return f"blender {bpy.app.version_string}"
+
+
+def addon_version() -> str:
+    """The add-on's own version."""
+    from . import bl_info  # noqa: PLC0415 - the package itself, which is there by now
+
+    return ".".join(map(str, bl_info["version"]))
+
+
+def submit(*, anyway: bool = False, copy: bool = False) -> str:
+    """Send the open scene and wait until the farm has it; gives the job's id. See `peerfarm.submit`."""
+    draft = Draft(bpy.context.scene, copy=copy)
+    try:
+        return _submit(draft, anyway=anyway)
+    except Fault:
+        draft.drop()
+        raise
+
+
+def _submit(draft: Draft, *, anyway: bool) -> str:
+    nodes = _call("nodes", {}, ANSWER_S)["nodes"]
+    findings = checks.check(draft.settings, nodes, checks.missing_of(draft.settings.named_files))
+    for finding in findings:
+        if finding.severity == checks.STOP or (finding.severity == checks.ASK and not anyway):
+            raise Fault(finding.sentence, finding.what_to_do)
+        print(f"peerfarm: {finding.sentence} {finding.what_to_do}")
+    allowed = checks.allowances(findings)
+    while True:
+        try:
+            answer = _call("submit", draft.request(allowed), SUBMIT_LIMIT_S)
+            break
+        except Fault as fault:
+            more = checks.allowances([checks.refused(fault.sentence, fault.hint)]) - allowed
+            if not (anyway and more):
+                raise
+            allowed |= more
+    draft.sent(answer)
+    for warning in answer.get("warnings", ()):
+        print(f"peerfarm: {warning}")
+    job = str(answer["job"])
+    print(f"peerfarm: sent {draft.settings.name} as job {job}: {answer['frames']} frames in {answer['tasks']} tasks")
+    return job
+
+
+def _call(method: str, params: dict[str, Any], limit_s: float) -> dict[str, Any]:
+    answer: dict[str, Any] = call_once(application(), addon_version(), method, params, limit_s=limit_s)
+    return answer

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the add-on is doing: its link to the node, the farm as last heard, and the submission under way.
+
+Panels only read it; operators and the timer change it, all on Blender's main thread.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import bpy
+
+from . import checks, headless
+from .board import Board
+from .checks import Finding
+from .client import Fault, Link
+from .draft import Draft
+
+IDLE, CHECKING, ASKING, PACKING = "idle", "checking", "asking", "packing"
+DISK_LIMIT_S = 15.0
+"""A disk may hang; the node looks for the scene's files anyway."""
+LOG_TAIL_BYTES = 4000
+SHOWN_AT_FIRST = 5
+JOBS = 20
+
+
+class Session:
+    """One for each Blender, while the add-on is on."""
+
+    def __init__(self) -> None:
+        self.link = Link(headless.application(), headless.addon_version())
+        self.board = Board(self.link, limit=JOBS)
+        self.phase = IDLE
+        self.findings: Sequence[Finding] = ()
+        self.words = ""
+        """How far the submission is, or what became of the last one."""
+        self.fraction = 0.0
+        self.shown_jobs = SHOWN_AT_FIRST
+        self.log_of = ""
+        """The job whose log is shown; empty for none."""
+        self.log_lines: list[str] = []
+        self.log_path = ""
+        self.has_changed = True
+        """Whether the panel shows something old."""
+        self._is_open = False
+        self._draft: Draft | None = None
+        self._allowed: frozenset[str] = frozenset()
+        self._nodes: list[dict[str, Any]] | None = None
+        self._missing: list[str] | None = None
+        self._begun_s = 0.0
+
+    # The link
+
+    def open(self) -> None:
+        """Begin to talk with the node; returns at once."""
+        if not self._is_open:
+            self._is_open = True
+            self.link.open()
+
+    def close(self) -> None:
+        """Stop talking; a submission under way is given up by the node."""
+        if self._draft is not None:
+            self._draft.drop()
+        if self._is_open:
+            self.link.close()
+        self.board.close()
+
+    def tick(self, now_s: float, *, is_seen: bool) -> bool:
+        """Take in what the node said; True when the panel should be drawn anew.
+
+        Args:
+            is_seen: Whether the panel is on the screen; unseen, the farm is not asked for anything.
+        """
+        has_changed = self.link.drain()
+        if is_seen:
+            has_changed = self.board.tick(now_s)
+        if self.phase == CHECKING:
+            self._check(now_s)
+        has_changed, self.has_changed = has_changed or self.has_changed, False
+        return has_changed
+
+    # Sending
+
+    def send(self, scene: Any) -> str:
+        """Begin to send the scene; gives a sentence for the status bar."""
+        if self.phase in (CHECKING, PACKING):
+            return "A scene is on its way already."
+        self._forget()
+        self.open()
+        self._draft = Draft(scene)
+        found = checks.check_scene(self._draft.settings)
+        if any(finding.severity == checks.STOP for finding in found):
+            return self._ask(sorted(found, key=lambda finding: finding.severity != checks.STOP))
+        if self.link.state != "connected":
+            sentence = self.link.sentence or "peerfarm does not answer yet."
+            return self._ask([Finding(checks.STOP, sentence, self.link.hint or "Press Send again in a moment.")])
+        self._begin_checks(self._draft.settings.named_files)
+        return "Checking the scene."
+
+    def _begin_checks(self, named_files: tuple[str, ...]) -> None:
+        self.phase, self.words, self.fraction = CHECKING, "Checking the scene", 0.0
+        self._nodes, self._missing, self._begun_s = None, None, time.monotonic()
+        self.has_changed = True
+        draft = self._draft
+
+        def look() -> None:
+            missing = checks.missing_of(named_files)
+            if self._draft is draft:
+                self._missing = missing
+
+        threading.Thread(target=look, name="peerfarm-files", daemon=True).start()
+        self.link.call("nodes", {}, on_answer=self._on_nodes, on_fault=self._on_fault)
+
+    def _on_nodes(self, answer: dict[str, Any]) -> None:
+        self._nodes = answer["nodes"]
+
+    def _check(self, now_s: float) -> None:
+        if self._draft is None or self._nodes is None:
+            return
+        if self._missing is None and now_s - self._begun_s < DISK_LIMIT_S:
+            return
+        found = checks.check(self._draft.settings, self._nodes, self._missing or ())
+        if any(finding.severity != checks.NOTE for finding in found):
+            self._ask(found)
+        else:
+            self.findings = found
+            self._pack()
+
+    def _ask(self, findings: Sequence[Finding]) -> str:
+        self.phase, self.findings, self.words, self.has_changed = ASKING, findings, "", True
+        return findings[0].sentence
+
+    @property
+    def can_send_anyway(self) -> bool:
+        """Whether the findings are questions only."""
+        return self.phase == ASKING and all(finding.severity != checks.STOP for finding in self.findings)
+
+    def send_anyway(self) -> None:
+        """The artist says yes to what was asked."""
+        if self.can_send_anyway:
+            self._allowed |= checks.allowances(self.findings)
+            self.findings = ()
+            self._pack()
+
+    def _pack(self) -> None:
+        assert self._draft is not None
+        self.phase, self.words, self.fraction, self.has_changed = PACKING, "Looking into the scene", 0.0, True
+        try:
+            request = self._draft.request(self._allowed)
+        except Fault as fault:
+            self._on_fault(fault)
+            return
+        allow_missing = bool(request.get("allow_missing"))
+        self.board.send(request["job"], allow_missing, (), self._on_progress, self._on_done, self._on_fault)
+
+    def _on_progress(self, words: str, share: float) -> None:
+        if self.phase == PACKING:
+            self.words, self.fraction, self.has_changed = words[:1].upper() + words[1:], share, True
+
+    def _on_done(self, answer: dict[str, Any]) -> None:
+        assert self._draft is not None
+        self._draft.sent(answer)
+        name = self._draft.settings.name
+        notes = [Finding(checks.NOTE, text[:1].upper() + text[1:], "") for text in answer.get("warnings", ())]
+        self.findings = [*self.findings, *notes]
+        frames, tasks = answer.get("frames", 0), answer.get("tasks", 0)
+        self.phase, self._draft, self.has_changed = IDLE, None, True
+        self.words = f"Sent {name}: {frames} frame{'s' * (frames != 1)} in {tasks} task{'s' * (tasks != 1)}."
+
+    def _on_fault(self, fault: Fault) -> None:
+        if self.phase not in (CHECKING, PACKING):
+            return
+        self._ask([checks.refused(fault.sentence, fault.hint)])
+        if not self.can_send_anyway and self._draft is not None:
+            self._draft.drop()
+
+    def cancel(self) -> None:
+        """Give the submission up, or put the findings away."""
+        if self.phase == PACKING:
+            self.board.cancel_send()
+        was_under_way = self.phase in (CHECKING, PACKING)
+        self._forget()
+        self.words = "Not sent." if was_under_way else ""
+
+    def _forget(self) -> None:
+        if self._draft is not None:
+            self._draft.drop()
+        self.phase, self.findings, self.words, self.fraction = IDLE, (), "", 0.0
+        self._draft, self._allowed, self.has_changed = None, frozenset(), True
+
+    # What is shown
+
+    def show_log(self, job: str) -> None:
+        """Show the end of a job's log, or put it away."""
+        self.has_changed = True
+        if self.log_of == job:
+            self.log_of = ""
+            return
+        self.log_of, self.log_lines, self.log_path = job, ["…"], ""
+
+        def on_text(text: str) -> None:
+            if self.log_of == job:
+                self.log_lines = [line for line in text.splitlines() if line.strip()] or ["nothing yet"]
+                self.log_path = _written(job, text)
+                self.has_changed = True
+
+        self.board.log_text(job, on_text)
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the node answers and belongs to a farm."""
+        return bool(self.board.view.farm)
+
+    def fraction_of(self, row: int) -> float:
+        """How far the job in a row of the panel is, 0 to 1; the row after the last stands for the submission."""
+        if row == JOBS:
+            return self.fraction
+        jobs = self.board.view.jobs
+        return float(jobs[row].progress) if row < len(jobs) else 0.0
+
+
+def _written(job: str, text: str) -> str:
+    """The log as a file that a text editor can open; empty when there is no room for it."""
+    path = os.path.join(tempfile.gettempdir(), f"peerfarm-{job}-{bpy.app.version[0]}.log")
+    try:
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError:
+        return ""
+    return path
