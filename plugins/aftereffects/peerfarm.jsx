@@ -9,7 +9,7 @@ var PF = { VERSION: "0.1.0" };
 
 PF.text = {};
 
-PF.text.trim = function (text) { return String(text).replace(/^\s+|\s+$/g, ""); };
+PF.text.stripped = function (text) { return String(text).replace(/^\s+|\s+$/g, ""); };
 
 PF.text.has = function (list, value) {
     var i;
@@ -192,10 +192,11 @@ PF.json.read = function (text) {
     return value;
 };
 
-// The connection to the node on this machine: one short request at a time, never a wait of more than LIMIT_S seconds.
+// The connection to the node on this machine: one short request at a time, none longer than LIMIT_MS with all it takes.
 // What goes wrong is thrown as a PF.Fault, with a sentence for the artist and what to do.
 
-PF.LIMIT_S = 2;
+PF.LIMIT_MS = 2000;
+PF.ROUND_MS = 500;
 PF.PROTOCOL = 1;
 PF.START_AGAIN_MS = 20000;
 
@@ -230,7 +231,16 @@ PF.Node = function () {
     this.socket = null;
     this.next = 1;
     this.startedAt = -PF.START_AGAIN_MS;
+    this.until = 0;
+    this.roundUntil = 0;
 };
+
+PF.now = function () { return new Date().getTime(); };
+
+// A click or a turn of the timer begins. Its first request is always made; more only while `mayAsk`, so that no turn
+// takes longer than ROUND_MS and one request.
+PF.Node.prototype.begin = function () { this.roundUntil = PF.now() + PF.ROUND_MS; };
+PF.Node.prototype.mayAsk = function () { return PF.now() < this.roundUntil; };
 
 PF.Node.prototype.close = function () {
     var socket = this.socket;
@@ -240,8 +250,9 @@ PF.Node.prototype.close = function () {
     }
 };
 
-// The answer to one request.
+// The answer to one request; a connection that it needs first is part of its time.
 PF.Node.prototype.call = function (method, params) {
+    this.until = PF.now() + PF.LIMIT_MS;
     if (this.socket !== null && !this.socket.connected) { this.close(); }
     if (this.socket === null) { this.open(); }
     try {
@@ -258,11 +269,10 @@ PF.Node.prototype.open = function () {
         throw new PF.Fault("peerfarm is not running.", "Press Start peerfarm.", "not running");
     }
     socket = new Socket();
-    socket.timeout = PF.LIMIT_S;
+    socket.timeout = PF.LIMIT_MS / 1000;
     if (!socket.open("127.0.0.1:" + found.port, "UTF-8")) {
         throw new PF.Fault("peerfarm is not running.", "Press Start peerfarm.", "not running");
     }
-    socket.timeout = PF.LIMIT_S;
     this.socket = socket;
     try {
         this.ask("hello", {
@@ -279,15 +289,16 @@ PF.Node.prototype.open = function () {
 };
 
 PF.Node.prototype.ask = function (method, params) {
-    var id = this.next, line, answer, lines;
+    var id = this.next, line, answer, left;
     this.next += 1;
     if (!this.socket.writeln(PF.json.write({ jsonrpc: "2.0", id: id, method: method, params: params }))) {
-        throw new PF.Fault("peerfarm went away.", "It is tried again.", "broken");
+        throw new PF.Fault("peerfarm went away.", "It is asked again in a moment.", "broken");
     }
-    for (lines = 0; lines < 1000; lines += 1) {
+    for (left = this.until - PF.now(); left > 0; left = this.until - PF.now()) {
+        this.socket.timeout = Math.max(1, Math.round(left / 1000));
         line = this.socket.readln();
-        if (line === null || line === undefined || PF.text.trim(line) === "") {
-            throw new PF.Fault("peerfarm did not answer in time.", "It is tried again.", "broken");
+        if (line === null || line === undefined || PF.text.stripped(line) === "") {
+            break;
         }
         try {
             answer = PF.json.read(line);
@@ -297,7 +308,7 @@ PF.Node.prototype.ask = function (method, params) {
         if (answer && answer.id === id) { return this.judge(answer); }
         if (answer && answer.error && (answer.id === null || answer.id === undefined)) { return this.judge(answer); }
     }
-    throw new PF.Fault("peerfarm did not answer in time.", "It is tried again.", "broken");
+    throw new PF.Fault("peerfarm did not answer in time.", "It is asked again in a moment.", "broken");
 };
 
 PF.Node.prototype.judge = function (answer) {
@@ -322,13 +333,15 @@ PF.Node.prototype.judge = function (answer) {
 
 // Starts the node without waiting for it; gives a sentence. At most once in 20 s.
 PF.Node.prototype.start = function () {
-    var launch = PF.readFile("launch.json"), now = new Date().getTime(), words = [], i, command;
+    var launch = PF.readFile("launch.json"), now = PF.now(), words = [], i, command;
     if (now - this.startedAt < PF.START_AGAIN_MS) { return "peerfarm is starting; this takes a few seconds."; }
     if (launch === null || !(launch.argv instanceof Array) || launch.argv.length === 0) {
         return "peerfarm was never started on this machine: run `peerfarm start` once.";
     }
     for (i = 0; i < launch.argv.length; i += 1) {
-        if (/["\r\n]/.test(String(launch.argv[i]))) { return "peerfarm's start command cannot be used: run `peerfarm start`."; }
+        if (/["\r\n]/.test(String(launch.argv[i]))) {
+            return "peerfarm's start command cannot be used: run `peerfarm start`.";
+        }
         words.push("\"" + launch.argv[i] + "\"");
     }
     this.startedAt = now;
@@ -368,8 +381,10 @@ PF.network.explain = function () {
 
 PF.project = {};
 
-// {path, name, version, isDirty, items: [...], files: [...], missing: [...], fonts: [...], faults: [...]}; path is empty
-// when the project was never saved.
+PF.project.IMAGE = /\.(png|jpe?g|exr|tiff?|tga|dpx|cin|psd|psb|bmp|gif|hdr|iff|sgi|rla|rpf|ai|eps|pdf|webp)$/i;
+
+// {path, name, version, isDirty, items: [...], files: [...], missing: [...], fonts: [...], faults: [...]}; the path is
+// empty when the project was never saved.
 PF.project.read = function () {
     var project = app.project, said = {
         path: "", name: "", version: PF.project.major(), isDirty: false,
@@ -380,7 +395,8 @@ PF.project.read = function () {
         said.path = project.file.fsName;
         said.name = decodeURI(project.file.name).replace(/\.aepx?$/i, "");
     }
-    said.isDirty = project.dirty === true;
+    // Versions that do not say whether there are changes may have some: what is not saved is not rendered.
+    said.isDirty = project["dirty"] !== false;
     PF.project.readQueue(project, said);
     PF.project.readFootage(said);
     PF.project.readFonts(project, said);
@@ -421,7 +437,7 @@ PF.project.readItem = function (project, item, index) {
         name: comp.name,
         first: first,
         last: first + count - 1,
-        every: item.skipFrames + 1,
+        spacing: item.skipFrames + 1,
         directory: out && out.parent ? out.parent.fsName : "",
         pattern: plain,
         isMovie: name !== "" && run === null,
@@ -474,7 +490,7 @@ PF.project.readFiles = function (from, item, said) {
 // A still or a movie is one file; an image sequence is all files with its name around the number.
 PF.project.addFiles = function (file, isStill, said) {
     var name = decodeURI(file.name), run = /(\d+)(\D*)$/.exec(name), found, i, other, begin, end;
-    var isImage = /\.(png|jpe?g|exr|tiff?|tga|dpx|cin|psd|psb|bmp|gif|hdr|iff|sgi|rla|rpf|ai|eps|pdf|webp)$/i.test(name);
+    var isImage = PF.project.IMAGE.test(name);
     if (isStill || !isImage || !run || !file.parent) {
         PF.project.addFile(file.fsName, said);
         return;
@@ -514,6 +530,11 @@ PF.project.readFonts = function (project, said) {
 
 PF.submit = {};
 
+PF.submit.UNSAVED = {
+    known: "The project has changes that are not saved, and machines render what is saved. Save and send?",
+    unknown: "Machines render what is saved, and this After Effects does not say whether all is. Save and send?"
+};
+PF.submit.MANY = 4000;
 PF.submit.BAD_NAME = /[\\\/:*?"<>|\x00-\x1f]/;
 
 // What speaks against sending: {kind: "stop" | "ask" | "note", sentence, remedy}.
@@ -539,7 +560,8 @@ PF.submit.check = function (said) {
         if (item.pattern === "" || item.directory === "") {
             say("stop", item.name + " has no output file.", "Click Output To in the render queue and choose one.");
         } else if (PF.submit.BAD_NAME.test(item.pattern)) {
-            say("stop", "The output name " + item.pattern + " has letters that not every system can store.", "Change it.");
+            say("stop", "The output name " + item.pattern + " has letters that not every system can store.",
+                "Change it.");
         }
         if (item.outputs > 1) {
             say("ask", item.name + " has " + item.outputs + " outputs, and only the first is rendered.",
@@ -556,7 +578,8 @@ PF.submit.check = function (said) {
             "Relink it, or send all the same.");
     }
     if (said.fonts.length > 0) {
-        say("ask", "Fonts are missing: " + said.fonts.slice(0, 5).join(", ") + ".", "Install them, or send all the same.");
+        say("ask", "Fonts are missing: " + said.fonts.slice(0, 5).join(", ") + ".",
+            "Install them, or send all the same.");
     }
     for (i = 0; i < said.faults.length && i < 5; i += 1) { say("note", said.faults[i], ""); }
     return found;
@@ -570,37 +593,50 @@ PF.submit.job = function (said, chosen) {
     return job;
 };
 
+// The files beside the project; of very many, as of long image sequences, the folders that they lie in.
+PF.submit.files = function (said) {
+    var folders = [], seen = {}, i, folder;
+    if (said.files.length <= PF.submit.MANY) { return said.files; }
+    for (i = 0; i < said.files.length; i += 1) {
+        folder = new File(said.files[i]).parent.fsName;
+        if (!seen["in " + folder]) {
+            seen["in " + folder] = true;
+            folders.push(folder);
+        }
+    }
+    return folders;
+};
+
 PF.submit.step = function (said, item, chosen) {
-    var params = { scene: said.path, item: item.index, comp: item.name }, step, frames;
+    var params = { scene: said.path, item: item.index, comp: item.name }, frames;
     if (chosen.severalFrames === true || chosen.severalFrames === false) {
         params.several_frames_at_once = chosen.severalFrames;
         params.processor_percent = chosen.percent;
     }
     if (chosen.mayMiss) { params.allow_missing = true; }
     frames = item.first === item.last ? String(item.first) : item.first + "-" + item.last;
-    if (item.every > 1 && item.first !== item.last) { frames += "x" + item.every; }
+    if (item.spacing > 1 && item.first !== item.last) { frames += "x" + item.spacing; }
     if (item.isMovie) {
         params.movie = true;
         params.first = item.first;
         params.last = item.last;
         frames = "1";
     }
-    step = {
+    return {
         name: PF.submit.stepName(item),
         app: "aftereffects",
         params: params,
         frames: frames,
         chunk: item.isMovie ? 1 : chosen.chunk,
-        output: { dir: item.directory, pattern: item.pattern }
+        output: { dir: item.directory, pattern: item.pattern },
+        requires: { version: said.version }
     };
-    if (said.version) { step.requires = { version: said.version }; }
-    return step;
 };
 
 // A name that no other item of the queue has.
 PF.submit.stepName = function (item) {
     var plain = item.name.replace(/[\\\/:*?"<>|\x00-\x1f]/g, " ").substr(0, 50);
-    return PF.text.trim(item.index + " " + plain);
+    return PF.text.stripped(item.index + " " + plain);
 };
 
 // What the panel shows of the farm: sentences and rows from the node's answers. No user interface here.
@@ -613,18 +649,57 @@ PF.farm.STATES = {
     cancelled: "cancelled", blocked: "waiting for other steps"
 };
 
-// {sentence, jobs: [row], more}; throws PF.Fault.
-PF.farm.look = function (node) {
-    var status = node.call("status"), nodes = node.call("nodes").nodes, jobs;
-    if (!status.farm) {
-        return { sentence: "This machine belongs to no farm yet: run `peerfarm init` or `peerfarm join`.", jobs: [], more: 0 };
+// What is known of the farm; `look` brings it up to date as far as a turn's time allows, and goes on in the next.
+PF.farm.View = function () {
+    this.status = null;
+    this.nodes = [];
+    this.jobs = { jobs: [], total: 0 };
+    this.due = [];
+};
+
+PF.farm.ASKED = ["status", "nodes", "jobs"];
+
+// Throws PF.Fault.
+PF.farm.View.prototype.look = function (node) {
+    var isFirst = true, method;
+    if (this.due.length === 0) { this.due = PF.farm.ASKED.slice(0); }
+    while (this.due.length > 0 && (isFirst || node.mayAsk())) {
+        isFirst = false;
+        method = this.due[0];
+        if (method === "status") {
+            this.status = node.call("status");
+            if (!this.status.farm) {
+                this.due = [];
+                return;
+            }
+        } else if (method === "nodes") {
+            this.nodes = PF.farm.list(node.call("nodes").nodes);
+        } else {
+            this.jobs = node.call("jobs", { limit: PF.farm.JOBS, mine: true });
+        }
+        this.due.shift();
     }
-    jobs = node.call("jobs", { limit: PF.farm.JOBS, mine: true });
-    return {
-        sentence: PF.farm.nodesSentence(nodes, status),
-        jobs: PF.farm.rows(jobs.jobs),
-        more: Math.max(0, (jobs.total || 0) - jobs.jobs.length)
-    };
+};
+
+// The jobs first: something was just done to one.
+PF.farm.View.prototype.hurry = function () { this.due = ["jobs", "status", "nodes"]; };
+
+PF.farm.list = function (value) { return value instanceof Array ? value : []; };
+
+PF.farm.View.prototype.sentence = function () {
+    if (this.status === null) { return ""; }
+    if (!this.status.farm) {
+        return "This machine belongs to no farm yet: run `peerfarm init` or `peerfarm join`.";
+    }
+    return PF.farm.nodesSentence(this.nodes, this.status);
+};
+
+PF.farm.View.prototype.rows = function () {
+    return this.status !== null && this.status.farm ? PF.farm.rows(PF.farm.list(this.jobs.jobs)) : [];
+};
+
+PF.farm.View.prototype.more = function () {
+    return Math.max(0, (this.jobs.total || 0) - PF.farm.list(this.jobs.jobs).length);
 };
 
 PF.farm.nodesSentence = function (nodes, status) {
@@ -667,7 +742,7 @@ PF.farm.rows = function (jobs) {
 PF.farm.words = function (job) {
     var words = PF.farm.STATES[job.status] || String(job.status), left = PF.text.duration(job.eta_s);
     if (job.status === "active" && left !== "") { words += ", " + left + " left"; }
-    if (job.status === "done" && job.published < job.frames.total) { words += ", frames on their way"; }
+    if (job.status === "done" && !job.published) { words += ", frames on their way"; }
     if (job.error) { words += ": " + job.error; }
     return words;
 };
@@ -693,22 +768,27 @@ PF.farm.submission = function (told) {
     return { isOver: false, isDone: false, sentence: words };
 };
 
-// The panel itself. Every button ends in a sentence; nothing that happens here may throw into After Effects.
+// The panel's widgets, and what becomes of a fault: a sentence; nothing that happens here may throw into After Effects.
 
-PF.Panel = function (root) {
+PF.Board = function () {
     this.node = new PF.Node();
+    this.view = new PF.farm.View();
     this.submission = null;
+    this.silentUntil = 0;
     this.rows = [];
     this.isClosed = false;
-    this.build(root);
+    this.task = 0;
 };
 
-PF.Panel.EVERY_MS = 3000;
-PF.Panel.WHILE_SENDING_MS = 700;
+PF.Board.EVERY_MS = 3000;
+PF.Board.WHILE_SENDING_MS = 700;
+// So long a node that did not answer is left alone, for each wait holds After Effects up.
+PF.Board.SILENCE_MS = 15000;
 
-PF.Panel.prototype.build = function (root) {
+PF.Board.prototype.build = function (place) {
     var panel = this, group, options;
-    this.window = root instanceof Panel ? root : new Window("palette", "peerfarm", undefined, { resizeable: true });
+    this.window = place instanceof Panel ? place :
+        new Window("palette", "peerfarm", undefined, { resizeable: true });
     this.window.orientation = "column";
     this.window.alignChildren = ["fill", "top"];
 
@@ -749,6 +829,8 @@ PF.Panel.prototype.build = function (root) {
     });
     this.jobs.preferredSize = [320, 160];
 
+    this.more = this.window.add("statictext", undefined, "");
+
     group = this.window.add("group");
     this.pause = group.add("button", undefined, "Pause");
     this.cancel = group.add("button", undefined, "Cancel");
@@ -758,7 +840,7 @@ PF.Panel.prototype.build = function (root) {
 
     this.on(this.send, function () { panel.sendNow(); });
     this.on(this.stop, function () { panel.stopSending(); });
-    this.on(this.refresh, function () { panel.look(); });
+    this.on(this.refresh, function () { panel.refreshNow(); });
     this.on(this.startNode, function () { panel.say(panel.node.start()); });
     this.on(this.pause, function () { panel.pauseOrResume(); });
     this.on(this.cancel, function () { panel.control("cancel", "Cancelled"); });
@@ -772,12 +854,13 @@ PF.Panel.prototype.build = function (root) {
 };
 
 // A button's deed, whatever it throws told as a sentence.
-PF.Panel.prototype.on = function (button, deed) {
+PF.Board.prototype.on = function (button, deed) {
     var panel = this;
     button.onClick = function () { panel.guard(deed); };
 };
 
-PF.Panel.prototype.guard = function (deed) {
+PF.Board.prototype.guard = function (deed) {
+    this.node.begin();
     try {
         deed();
     } catch (fault) {
@@ -785,35 +868,60 @@ PF.Panel.prototype.guard = function (deed) {
     }
 };
 
-PF.Panel.prototype.fault = function (fault) {
-    this.startNode.visible = fault instanceof PF.Fault && fault.kind === "not running";
-    this.say(fault instanceof PF.Fault ? fault.message : "This did not work: " + fault);
+PF.Board.prototype.fault = function (fault) {
+    if (this.isOfConnection(fault)) { this.disconnected(fault); }
+    this.say(this.words(fault));
 };
 
-PF.Panel.prototype.say = function (sentence) { this.notice.text = sentence; };
+PF.Board.prototype.words = function (fault) {
+    return fault instanceof PF.Fault ? fault.message : "This did not work: " + fault;
+};
 
-PF.Panel.prototype.chosen = function (mayMiss) {
+PF.Board.prototype.isOfConnection = function (fault) {
+    return fault instanceof PF.Fault && (fault.kind === "not running" || fault.kind === "broken");
+};
+
+// Told where the farm's state stands, so that it goes away by itself when the node is back.
+PF.Board.prototype.disconnected = function (fault) {
+    this.startNode.visible = fault.kind === "not running";
+    this.state.text = fault.message;
+    if (fault.kind === "broken") { this.silentUntil = PF.now() + PF.Board.SILENCE_MS; }
+};
+
+PF.Board.prototype.say = function (sentence) { this.notice.text = sentence; };
+
+PF.Board.prototype.close = function () {
+    this.isClosed = true;
+    if (this.task) { app.cancelTask(this.task); }
+    this.node.close();
+};
+
+// Sending: the button, what is asked first, and how the submission gets on.
+
+PF.Board.prototype.chosen = function (mayMiss) {
     return {
         chunk: this.number(this.chunk, "Frames per task", 1, 500),
         priority: this.number(this.priority, "Priority", 0, 100),
-        pool: PF.text.trim(this.pool.text),
+        pool: PF.text.stripped(this.pool.text),
         severalFrames: this.several.value === true,
         percent: this.number(this.percent, "Processor %", 1, 100),
         mayMiss: mayMiss
     };
 };
 
-PF.Panel.prototype.number = function (field, name, low, high) {
-    var text = PF.text.trim(field.text);
+PF.Board.prototype.number = function (field, name, low, high) {
+    var text = PF.text.stripped(field.text);
     if (!/^\d{1,6}$/.test(text) || Number(text) < low || Number(text) > high) {
         throw new PF.Fault(name + " must be a whole number from " + low + " to " + high + ", not \"" + text + "\".");
     }
     return Number(text);
 };
 
-PF.Panel.prototype.sendNow = function () {
+PF.Board.prototype.sendNow = function () {
     var said, found, chosen, asked = [], i;
-    if (this.submission !== null) { throw new PF.Fault("A project is being sent.", "Wait for it, or press Stop sending."); }
+    if (this.submission !== null) {
+        throw new PF.Fault("A project is being sent.", "Wait for it, or press Stop sending.");
+    }
     said = PF.project.read();
     found = PF.submit.check(said);
     for (i = 0; i < found.length; i += 1) {
@@ -822,12 +930,15 @@ PF.Panel.prototype.sendNow = function () {
     }
     chosen = this.chosen(said.missing.length > 0 || said.fonts.length > 0);
     if (said.isDirty) {
-        if (!confirm("The project has changes that are not saved, and machines render what is saved. Save and send?")) {
+        if (!confirm(PF.submit.UNSAVED[app.project["dirty"] === true ? "known" : "unknown"])) {
             this.say("Not sent.");
             return;
         }
         app.project.save();
         said = PF.project.read();
+        if (app.project["dirty"] === true) {
+            throw new PF.Fault("The project could not be saved.", "Save it by hand, then send it.");
+        }
     }
     if (asked.length > 0 && !confirm(asked.join("\n\n") + "\n\nSend all the same?")) {
         this.say("Not sent.");
@@ -835,48 +946,123 @@ PF.Panel.prototype.sendNow = function () {
     }
     this.sent(this.node.call("submit", {
         job: PF.submit.job(said, chosen),
-        files: said.files,
+        files: PF.submit.files(said),
         allow_missing: chosen.mayMiss,
         background: true
     }));
 };
 
-PF.Panel.prototype.sent = function (answer) {
+PF.Board.prototype.sent = function (answer) {
     if (answer.submission) {
         this.submission = answer.submission;
         this.say("Packing");
     } else {
         this.say(PF.farm.submission({ state: "done", answer: answer }).sentence);
     }
+    this.view.hurry();
     this.enable();
-    this.look();
 };
 
-PF.Panel.prototype.stopSending = function () {
-    if (this.submission !== null) { this.node.call("cancel_submission", { submission: this.submission }); }
-    this.follow();
+PF.Board.prototype.stopSending = function () {
+    if (this.submission !== null) {
+        this.heard(this.node.call("cancel_submission", { submission: this.submission }));
+    }
 };
 
-PF.Panel.prototype.follow = function () {
-    var told;
-    if (this.submission === null) { return; }
-    told = PF.farm.submission(this.node.call("submission", { submission: this.submission }));
+// A node that was restarted knows the submission no more: then it is over.
+PF.Board.prototype.follow = function () {
+    try {
+        this.heard(this.node.call("submission", { submission: this.submission }));
+    } catch (fault) {
+        if (!this.isOfConnection(fault)) {
+            this.submission = null;
+            this.enable();
+        }
+        throw fault;
+    }
+};
+
+PF.Board.prototype.heard = function (row) {
+    var told = PF.farm.submission(row);
     this.say(told.sentence);
     if (told.isOver) {
         this.submission = null;
+        this.view.hurry();
         this.enable();
     }
 };
 
-PF.Panel.prototype.look = function () {
-    var seen = PF.farm.look(this.node);
+// Looking at the farm: the timer's turns, the list of jobs, and what its buttons do.
+
+// Called by the timer; during a render or a dialog After Effects calls nothing, and that is well.
+PF.Board.prototype.tick = function () {
+    var panel = this;
+    this.task = 0;
+    if (this.isClosed) { return; }
+    this.guard(function () { panel.describe(); });
+    if (!PF.network.isAllowed()) {
+        this.state.text = PF.network.explain();
+    } else if (PF.now() >= this.silentUntil) {
+        this.guard(function () { panel.turn(); });
+    }
+    this.plan();
+};
+
+PF.Board.prototype.turn = function () {
+    try {
+        if (this.submission !== null) {
+            this.follow();
+            if (!this.node.mayAsk()) { return; }
+        }
+        this.look();
+    } catch (fault) {
+        if (!this.isOfConnection(fault)) { throw fault; }
+        this.disconnected(fault);
+    }
+};
+
+PF.Board.prototype.plan = function () {
+    var every = this.submission === null ? PF.Board.EVERY_MS : PF.Board.WHILE_SENDING_MS;
+    this.task = app.scheduleTask("$.global.peerfarmPanel && $.global.peerfarmPanel.tick()", every, false);
+};
+
+// What would be sent, above the button.
+PF.Board.prototype.describe = function () {
+    var queue = app.project ? app.project.renderQueue : null, count = 0, names = [], i;
+    for (i = 1; queue && i <= queue.numItems; i += 1) {
+        if (queue.item(i).status === RQItemStatus.QUEUED) {
+            count += 1;
+            if (names.length < 3) { names.push(queue.item(i).comp.name); }
+        }
+    }
+    this.queue.text = count === 0 ? "Nothing is queued in the render queue." :
+        PF.text.plural(count, "queued item", "queued items") + ": " + names.join(", ") + (count > 3 ? ", \u2026" : "");
+};
+
+PF.Board.prototype.refreshNow = function () {
+    if (!PF.network.isAllowed()) {
+        this.state.text = PF.network.explain();
+        app.executeCommand(app.findMenuCommandId("Scripting & Expressions..."));
+        return;
+    }
+    this.say("");
+    this.describe();
+    this.look();
+};
+
+PF.Board.prototype.look = function () {
+    var more;
+    this.view.look(this.node);
+    this.silentUntil = 0;
     this.startNode.visible = false;
-    this.state.text = seen.sentence;
-    this.show(seen.jobs);
+    this.state.text = this.view.sentence();
+    this.show(this.view.rows());
+    more = this.view.more();
+    this.more.text = more > 0 ? "and " + more + " older: `peerfarm jobs` shows all" : "";
 };
 
 // The list is built anew only when it changed, so that a selection stays.
-PF.Panel.prototype.show = function (rows) {
+PF.Board.prototype.show = function (rows) {
     var chosen = this.selected(), i, line;
     if (PF.json.write(rows) === PF.json.write(this.rows)) { return; }
     this.rows = rows;
@@ -890,12 +1076,12 @@ PF.Panel.prototype.show = function (rows) {
     this.enable();
 };
 
-PF.Panel.prototype.selected = function () {
+PF.Board.prototype.selected = function () {
     var selection = this.jobs.selection;
     return selection ? this.rows[selection.index] || null : null;
 };
 
-PF.Panel.prototype.enable = function () {
+PF.Board.prototype.enable = function () {
     var row = this.selected();
     this.send.enabled = this.submission === null;
     this.stop.enabled = this.submission !== null;
@@ -907,66 +1093,32 @@ PF.Panel.prototype.enable = function () {
     this.log.enabled = row !== null;
 };
 
-PF.Panel.prototype.pauseOrResume = function () {
+PF.Board.prototype.pauseOrResume = function () {
     var row = this.selected();
     if (row !== null) { this.control(row.canResume ? "resume" : "pause", row.canResume ? "Resumed" : "Paused"); }
 };
 
-PF.Panel.prototype.control = function (method, word) {
+PF.Board.prototype.control = function (method, word) {
     var row = this.selected();
     if (row === null) { return; }
     this.node.call(method, { job: row.id });
     this.say(word + ": " + row.name + ".");
-    this.look();
+    this.view.hurry();
+    if (this.node.mayAsk()) { this.look(); }
 };
 
-PF.Panel.prototype.openFolder = function () {
+PF.Board.prototype.openFolder = function () {
     var row = this.selected(), folder;
     if (row === null) { return; }
     folder = new Folder(row.output);
     if (!folder.exists || !folder.execute()) { throw new PF.Fault("There is no folder " + row.output + " yet."); }
 };
 
-PF.Panel.prototype.showLog = function () {
+PF.Board.prototype.showLog = function () {
     var row = this.selected(), told;
     if (row === null) { return; }
     told = this.node.call("log", { job: row.id, tail: 4000 });
     alert(told.text || "The log is empty.", row.name);
-};
-
-// Called by the timer; during a render or a dialog After Effects calls nothing, and that is well.
-PF.Panel.prototype.tick = function () {
-    var panel = this;
-    if (this.isClosed) { return; }
-    this.guard(function () {
-        if (panel.submission !== null) { panel.follow(); }
-        panel.describe();
-        panel.look();
-    });
-    this.plan();
-};
-
-PF.Panel.prototype.plan = function () {
-    var every = this.submission === null ? PF.Panel.EVERY_MS : PF.Panel.WHILE_SENDING_MS;
-    app.scheduleTask("$.global.peerfarmPanel && $.global.peerfarmPanel.tick()", every, false);
-};
-
-// What would be sent, above the button.
-PF.Panel.prototype.describe = function () {
-    var queue = app.project ? app.project.renderQueue : null, count = 0, names = [], i;
-    for (i = 1; queue && i <= queue.numItems; i += 1) {
-        if (queue.item(i).status === RQItemStatus.QUEUED) {
-            count += 1;
-            if (names.length < 3) { names.push(queue.item(i).comp.name); }
-        }
-    }
-    this.queue.text = count === 0 ? "Nothing is queued in the render queue." :
-        PF.text.plural(count, "queued item", "queued items") + ": " + names.join(", ") + (count > 3 ? ", \u2026" : "");
-};
-
-PF.Panel.prototype.close = function () {
-    this.isClosed = true;
-    this.node.close();
 };
 
 // Opening: one panel at a time; the former one's timer ends by itself.
@@ -974,28 +1126,16 @@ PF.Panel.prototype.close = function () {
 PF.open = function () {
     var panel, former = $.global.peerfarmPanel;
     if (former) { former.close(); }
-    panel = new PF.Panel(root);
+    panel = new PF.Board();
+    panel.build(root);
     $.global.peerfarmPanel = panel;
-    if (!PF.network.isAllowed()) {
-        panel.say(PF.network.explain());
-        panel.on(panel.refresh, function () {
-            if (PF.network.isAllowed()) {
-                panel.say("");
-                panel.on(panel.refresh, function () { panel.look(); });
-                panel.tick();
-            } else {
-                app.executeCommand(app.findMenuCommandId("Scripting & Expressions..."));
-            }
-        });
-    } else {
-        panel.tick();
-    }
     if (panel.window instanceof Window) {
         panel.window.center();
         panel.window.show();
     } else {
         panel.window.layout.layout(true);
     }
+    panel.tick();
 };
 
 $.global.peerfarm = PF;

@@ -31,7 +31,6 @@ FIELDS: dict[str, Field] = {
     "height": Field(Kind.WHOLE, 0, 0, 65536),
     "several_frames_at_once": Field(Kind.YES_NO, None),
     "processor_percent": Field(Kind.WHOLE, 100, 1, 100),
-    "sound": Field(Kind.YES_NO, False),
     "allow_missing": Field(Kind.YES_NO, False),
 }
 """What each is for stands in `apps/README.md`."""
@@ -96,7 +95,7 @@ class AfterEffectsApp:
         argv += ["-i", str(spacing)] if spacing > 1 else []
         argv += ["-output", join_path(places.frames, (_output_name(task),))]
         argv += ["-v", "ERRORS_AND_PROGRESS", "-close", "DO_NOT_SAVE_CHANGES"]
-        argv += ["-sound", "ON" if params["sound"] else "OFF"]
+        argv += ["-sound", "OFF"]  # whether it makes a noise at the end: a movie has its sound all the same
         if params["several_frames_at_once"] is not None and _major(found.version) >= MULTI_FRAME_SINCE:
             argv += ["-mfr", "ON" if params["several_frames_at_once"] else "OFF", str(params["processor_percent"])]
         argv += ["-continueOnMissingFootage"] if params["allow_missing"] else []

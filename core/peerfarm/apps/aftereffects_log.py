@@ -51,6 +51,8 @@ _ERROR = re.compile(
     r"|Unable to (?:Render|open|obtain)|Rendern nicht m\w+glich|Konnte nicht gerendert",
     re.IGNORECASE,
 )
+_MISSING = re.compile(r"footage|\bfonts?\b|schrift", re.IGNORECASE)
+"""What an artist may send although it is not there."""
 _WARNING = re.compile(r"After Effects (?:warning|Warnung)|^\s*WARN(?:ING|UNG)\s*:", re.IGNORECASE)
 
 
@@ -95,7 +97,7 @@ class AfterEffectsReader:
         return None
 
     def _is_allowed(self, line: str) -> bool:
-        return bool(self._task.params.get("allow_missing")) and "footage" in line.lower()
+        return bool(self._task.params.get("allow_missing")) and _MISSING.search(line) is not None
 
     def _rendered(self, number: int) -> tuple[LineEvent, ...]:
         """The frames of this run count from 1, whatever their numbers in the composition."""

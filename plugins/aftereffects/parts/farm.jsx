@@ -8,18 +8,57 @@ PF.farm.STATES = {
     cancelled: "cancelled", blocked: "waiting for other steps"
 };
 
-// {sentence, jobs: [row], more}; throws PF.Fault.
-PF.farm.look = function (node) {
-    var status = node.call("status"), nodes = node.call("nodes").nodes, jobs;
-    if (!status.farm) {
-        return { sentence: "This machine belongs to no farm yet: run `peerfarm init` or `peerfarm join`.", jobs: [], more: 0 };
+// What is known of the farm; `look` brings it up to date as far as a turn's time allows, and goes on in the next.
+PF.farm.View = function () {
+    this.status = null;
+    this.nodes = [];
+    this.jobs = { jobs: [], total: 0 };
+    this.due = [];
+};
+
+PF.farm.ASKED = ["status", "nodes", "jobs"];
+
+// Throws PF.Fault.
+PF.farm.View.prototype.look = function (node) {
+    var isFirst = true, method;
+    if (this.due.length === 0) { this.due = PF.farm.ASKED.slice(0); }
+    while (this.due.length > 0 && (isFirst || node.mayAsk())) {
+        isFirst = false;
+        method = this.due[0];
+        if (method === "status") {
+            this.status = node.call("status");
+            if (!this.status.farm) {
+                this.due = [];
+                return;
+            }
+        } else if (method === "nodes") {
+            this.nodes = PF.farm.list(node.call("nodes").nodes);
+        } else {
+            this.jobs = node.call("jobs", { limit: PF.farm.JOBS, mine: true });
+        }
+        this.due.shift();
     }
-    jobs = node.call("jobs", { limit: PF.farm.JOBS, mine: true });
-    return {
-        sentence: PF.farm.nodesSentence(nodes, status),
-        jobs: PF.farm.rows(jobs.jobs),
-        more: Math.max(0, (jobs.total || 0) - jobs.jobs.length)
-    };
+};
+
+// The jobs first: something was just done to one.
+PF.farm.View.prototype.hurry = function () { this.due = ["jobs", "status", "nodes"]; };
+
+PF.farm.list = function (value) { return value instanceof Array ? value : []; };
+
+PF.farm.View.prototype.sentence = function () {
+    if (this.status === null) { return ""; }
+    if (!this.status.farm) {
+        return "This machine belongs to no farm yet: run `peerfarm init` or `peerfarm join`.";
+    }
+    return PF.farm.nodesSentence(this.nodes, this.status);
+};
+
+PF.farm.View.prototype.rows = function () {
+    return this.status !== null && this.status.farm ? PF.farm.rows(PF.farm.list(this.jobs.jobs)) : [];
+};
+
+PF.farm.View.prototype.more = function () {
+    return Math.max(0, (this.jobs.total || 0) - PF.farm.list(this.jobs.jobs).length);
 };
 
 PF.farm.nodesSentence = function (nodes, status) {
@@ -62,7 +101,7 @@ PF.farm.rows = function (jobs) {
 PF.farm.words = function (job) {
     var words = PF.farm.STATES[job.status] || String(job.status), left = PF.text.duration(job.eta_s);
     if (job.status === "active" && left !== "") { words += ", " + left + " left"; }
-    if (job.status === "done" && job.published < job.frames.total) { words += ", frames on their way"; }
+    if (job.status === "done" && !job.published) { words += ", frames on their way"; }
     if (job.error) { words += ": " + job.error; }
     return words;
 };

@@ -1,7 +1,8 @@
-// The connection to the node on this machine: one short request at a time, never a wait of more than LIMIT_S seconds.
+// The connection to the node on this machine: one short request at a time, none longer than LIMIT_MS with all it takes.
 // What goes wrong is thrown as a PF.Fault, with a sentence for the artist and what to do.
 
-PF.LIMIT_S = 2;
+PF.LIMIT_MS = 2000;
+PF.ROUND_MS = 500;
 PF.PROTOCOL = 1;
 PF.START_AGAIN_MS = 20000;
 
@@ -36,7 +37,16 @@ PF.Node = function () {
     this.socket = null;
     this.next = 1;
     this.startedAt = -PF.START_AGAIN_MS;
+    this.until = 0;
+    this.roundUntil = 0;
 };
+
+PF.now = function () { return new Date().getTime(); };
+
+// A click or a turn of the timer begins. Its first request is always made; more only while `mayAsk`, so that no turn
+// takes longer than ROUND_MS and one request.
+PF.Node.prototype.begin = function () { this.roundUntil = PF.now() + PF.ROUND_MS; };
+PF.Node.prototype.mayAsk = function () { return PF.now() < this.roundUntil; };
 
 PF.Node.prototype.close = function () {
     var socket = this.socket;
@@ -46,8 +56,9 @@ PF.Node.prototype.close = function () {
     }
 };
 
-// The answer to one request.
+// The answer to one request; a connection that it needs first is part of its time.
 PF.Node.prototype.call = function (method, params) {
+    this.until = PF.now() + PF.LIMIT_MS;
     if (this.socket !== null && !this.socket.connected) { this.close(); }
     if (this.socket === null) { this.open(); }
     try {
@@ -64,11 +75,10 @@ PF.Node.prototype.open = function () {
         throw new PF.Fault("peerfarm is not running.", "Press Start peerfarm.", "not running");
     }
     socket = new Socket();
-    socket.timeout = PF.LIMIT_S;
+    socket.timeout = PF.LIMIT_MS / 1000;
     if (!socket.open("127.0.0.1:" + found.port, "UTF-8")) {
         throw new PF.Fault("peerfarm is not running.", "Press Start peerfarm.", "not running");
     }
-    socket.timeout = PF.LIMIT_S;
     this.socket = socket;
     try {
         this.ask("hello", {
@@ -85,15 +95,16 @@ PF.Node.prototype.open = function () {
 };
 
 PF.Node.prototype.ask = function (method, params) {
-    var id = this.next, line, answer, lines;
+    var id = this.next, line, answer, left;
     this.next += 1;
     if (!this.socket.writeln(PF.json.write({ jsonrpc: "2.0", id: id, method: method, params: params }))) {
-        throw new PF.Fault("peerfarm went away.", "It is tried again.", "broken");
+        throw new PF.Fault("peerfarm went away.", "It is asked again in a moment.", "broken");
     }
-    for (lines = 0; lines < 1000; lines += 1) {
+    for (left = this.until - PF.now(); left > 0; left = this.until - PF.now()) {
+        this.socket.timeout = Math.max(1, Math.round(left / 1000));
         line = this.socket.readln();
-        if (line === null || line === undefined || PF.text.trim(line) === "") {
-            throw new PF.Fault("peerfarm did not answer in time.", "It is tried again.", "broken");
+        if (line === null || line === undefined || PF.text.stripped(line) === "") {
+            break;
         }
         try {
             answer = PF.json.read(line);
@@ -103,7 +114,7 @@ PF.Node.prototype.ask = function (method, params) {
         if (answer && answer.id === id) { return this.judge(answer); }
         if (answer && answer.error && (answer.id === null || answer.id === undefined)) { return this.judge(answer); }
     }
-    throw new PF.Fault("peerfarm did not answer in time.", "It is tried again.", "broken");
+    throw new PF.Fault("peerfarm did not answer in time.", "It is asked again in a moment.", "broken");
 };
 
 PF.Node.prototype.judge = function (answer) {
@@ -128,13 +139,15 @@ PF.Node.prototype.judge = function (answer) {
 
 // Starts the node without waiting for it; gives a sentence. At most once in 20 s.
 PF.Node.prototype.start = function () {
-    var launch = PF.readFile("launch.json"), now = new Date().getTime(), words = [], i, command;
+    var launch = PF.readFile("launch.json"), now = PF.now(), words = [], i, command;
     if (now - this.startedAt < PF.START_AGAIN_MS) { return "peerfarm is starting; this takes a few seconds."; }
     if (launch === null || !(launch.argv instanceof Array) || launch.argv.length === 0) {
         return "peerfarm was never started on this machine: run `peerfarm start` once.";
     }
     for (i = 0; i < launch.argv.length; i += 1) {
-        if (/["\r\n]/.test(String(launch.argv[i]))) { return "peerfarm's start command cannot be used: run `peerfarm start`."; }
+        if (/["\r\n]/.test(String(launch.argv[i]))) {
+            return "peerfarm's start command cannot be used: run `peerfarm start`.";
+        }
         words.push("\"" + launch.argv[i] + "\"");
     }
     this.startedAt = now;

@@ -2,8 +2,10 @@
 
 PF.project = {};
 
-// {path, name, version, isDirty, items: [...], files: [...], missing: [...], fonts: [...], faults: [...]}; path is empty
-// when the project was never saved.
+PF.project.IMAGE = /\.(png|jpe?g|exr|tiff?|tga|dpx|cin|psd|psb|bmp|gif|hdr|iff|sgi|rla|rpf|ai|eps|pdf|webp)$/i;
+
+// {path, name, version, isDirty, items: [...], files: [...], missing: [...], fonts: [...], faults: [...]}; the path is
+// empty when the project was never saved.
 PF.project.read = function () {
     var project = app.project, said = {
         path: "", name: "", version: PF.project.major(), isDirty: false,
@@ -14,7 +16,8 @@ PF.project.read = function () {
         said.path = project.file.fsName;
         said.name = decodeURI(project.file.name).replace(/\.aepx?$/i, "");
     }
-    said.isDirty = project.dirty === true;
+    // Versions that do not say whether there are changes may have some: what is not saved is not rendered.
+    said.isDirty = project["dirty"] !== false;
     PF.project.readQueue(project, said);
     PF.project.readFootage(said);
     PF.project.readFonts(project, said);
@@ -55,7 +58,7 @@ PF.project.readItem = function (project, item, index) {
         name: comp.name,
         first: first,
         last: first + count - 1,
-        every: item.skipFrames + 1,
+        spacing: item.skipFrames + 1,
         directory: out && out.parent ? out.parent.fsName : "",
         pattern: plain,
         isMovie: name !== "" && run === null,
@@ -108,7 +111,7 @@ PF.project.readFiles = function (from, item, said) {
 // A still or a movie is one file; an image sequence is all files with its name around the number.
 PF.project.addFiles = function (file, isStill, said) {
     var name = decodeURI(file.name), run = /(\d+)(\D*)$/.exec(name), found, i, other, begin, end;
-    var isImage = /\.(png|jpe?g|exr|tiff?|tga|dpx|cin|psd|psb|bmp|gif|hdr|iff|sgi|rla|rpf|ai|eps|pdf|webp)$/i.test(name);
+    var isImage = PF.project.IMAGE.test(name);
     if (isStill || !isImage || !run || !file.parent) {
         PF.project.addFile(file.fsName, said);
         return;

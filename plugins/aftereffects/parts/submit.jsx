@@ -2,6 +2,11 @@
 
 PF.submit = {};
 
+PF.submit.UNSAVED = {
+    known: "The project has changes that are not saved, and machines render what is saved. Save and send?",
+    unknown: "Machines render what is saved, and this After Effects does not say whether all is. Save and send?"
+};
+PF.submit.MANY = 4000;
 PF.submit.BAD_NAME = /[\\\/:*?"<>|\x00-\x1f]/;
 
 // What speaks against sending: {kind: "stop" | "ask" | "note", sentence, remedy}.
@@ -27,7 +32,8 @@ PF.submit.check = function (said) {
         if (item.pattern === "" || item.directory === "") {
             say("stop", item.name + " has no output file.", "Click Output To in the render queue and choose one.");
         } else if (PF.submit.BAD_NAME.test(item.pattern)) {
-            say("stop", "The output name " + item.pattern + " has letters that not every system can store.", "Change it.");
+            say("stop", "The output name " + item.pattern + " has letters that not every system can store.",
+                "Change it.");
         }
         if (item.outputs > 1) {
             say("ask", item.name + " has " + item.outputs + " outputs, and only the first is rendered.",
@@ -44,7 +50,8 @@ PF.submit.check = function (said) {
             "Relink it, or send all the same.");
     }
     if (said.fonts.length > 0) {
-        say("ask", "Fonts are missing: " + said.fonts.slice(0, 5).join(", ") + ".", "Install them, or send all the same.");
+        say("ask", "Fonts are missing: " + said.fonts.slice(0, 5).join(", ") + ".",
+            "Install them, or send all the same.");
     }
     for (i = 0; i < said.faults.length && i < 5; i += 1) { say("note", said.faults[i], ""); }
     return found;
@@ -58,35 +65,48 @@ PF.submit.job = function (said, chosen) {
     return job;
 };
 
+// The files beside the project; of very many, as of long image sequences, the folders that they lie in.
+PF.submit.files = function (said) {
+    var folders = [], seen = {}, i, folder;
+    if (said.files.length <= PF.submit.MANY) { return said.files; }
+    for (i = 0; i < said.files.length; i += 1) {
+        folder = new File(said.files[i]).parent.fsName;
+        if (!seen["in " + folder]) {
+            seen["in " + folder] = true;
+            folders.push(folder);
+        }
+    }
+    return folders;
+};
+
 PF.submit.step = function (said, item, chosen) {
-    var params = { scene: said.path, item: item.index, comp: item.name }, step, frames;
+    var params = { scene: said.path, item: item.index, comp: item.name }, frames;
     if (chosen.severalFrames === true || chosen.severalFrames === false) {
         params.several_frames_at_once = chosen.severalFrames;
         params.processor_percent = chosen.percent;
     }
     if (chosen.mayMiss) { params.allow_missing = true; }
     frames = item.first === item.last ? String(item.first) : item.first + "-" + item.last;
-    if (item.every > 1 && item.first !== item.last) { frames += "x" + item.every; }
+    if (item.spacing > 1 && item.first !== item.last) { frames += "x" + item.spacing; }
     if (item.isMovie) {
         params.movie = true;
         params.first = item.first;
         params.last = item.last;
         frames = "1";
     }
-    step = {
+    return {
         name: PF.submit.stepName(item),
         app: "aftereffects",
         params: params,
         frames: frames,
         chunk: item.isMovie ? 1 : chosen.chunk,
-        output: { dir: item.directory, pattern: item.pattern }
+        output: { dir: item.directory, pattern: item.pattern },
+        requires: { version: said.version }
     };
-    if (said.version) { step.requires = { version: said.version }; }
-    return step;
 };
 
 // A name that no other item of the queue has.
 PF.submit.stepName = function (item) {
     var plain = item.name.replace(/[\\\/:*?"<>|\x00-\x1f]/g, " ").substr(0, 50);
-    return PF.text.trim(item.index + " " + plain);
+    return PF.text.stripped(item.index + " " + plain);
 };

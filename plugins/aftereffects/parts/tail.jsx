@@ -3,28 +3,16 @@
 PF.open = function () {
     var panel, former = $.global.peerfarmPanel;
     if (former) { former.close(); }
-    panel = new PF.Panel(root);
+    panel = new PF.Board();
+    panel.build(root);
     $.global.peerfarmPanel = panel;
-    if (!PF.network.isAllowed()) {
-        panel.say(PF.network.explain());
-        panel.on(panel.refresh, function () {
-            if (PF.network.isAllowed()) {
-                panel.say("");
-                panel.on(panel.refresh, function () { panel.look(); });
-                panel.tick();
-            } else {
-                app.executeCommand(app.findMenuCommandId("Scripting & Expressions..."));
-            }
-        });
-    } else {
-        panel.tick();
-    }
     if (panel.window instanceof Window) {
         panel.window.center();
         panel.window.show();
     } else {
         panel.window.layout.layout(true);
     }
+    panel.tick();
 };
 
 $.global.peerfarm = PF;

@@ -2,7 +2,7 @@
 
 PF.text = {};
 
-PF.text.trim = function (text) { return String(text).replace(/^\s+|\s+$/g, ""); };
+PF.text.stripped = function (text) { return String(text).replace(/^\s+|\s+$/g, ""); };
 
 PF.text.has = function (list, value) {
     var i;

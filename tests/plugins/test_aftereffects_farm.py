@@ -1,0 +1,232 @@
+"""From the click in After Effects' panel to verified frames: a pretended After Effects and aerender, real nodes between."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aftereffects_project import FRAMES, aep, shot
+from aftereffects_rig import AERENDER, ROOT, AfterEffects
+from farm_rig import RealFarm, RealNode
+
+from peerfarm.apps.images import check_image
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+DONE = "done"
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "core"))
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[RealFarm]:
+    (tmp_path / "farm").mkdir()
+    farm = RealFarm(tmp_path / "farm")
+    farm.roots = []  # whatever a worker reads has travelled to it
+    yield farm
+    farm.close()
+
+
+@pytest.fixture
+def art(tmp_path: Path) -> Path:
+    """The artist's folder."""
+    folder = tmp_path / "art work"
+    folder.mkdir()
+    return folder
+
+
+def worker(farm: RealFarm, name: str, habit: str = "") -> RealNode:
+    """A node whose machine has an aerender, of these habits."""
+    program = farm.scenes / f"{name}-aerender"
+    program.write_text(
+        f"#!{sys.executable}\nimport os, runpy\nos.environ['FAKE_AERENDER'] = {habit!r}\n"
+        f"runpy.run_path({str(AERENDER)!r}, run_name='__main__')\n",
+        "utf-8",
+    )
+    program.chmod(0o755)
+    return farm.add(name, aftereffects=[str(program)])
+
+
+def started(farm: RealFarm, *habits: str) -> RealNode:
+    """The artist's node, which renders nothing; beside it one worker for each habit."""
+    artist = farm.add("ada", render=False)
+    for name, habit in zip(("oak", "elm"), habits or ("", "german"), strict=False):
+        worker(farm, name, habit)
+    farm.start()
+    return artist
+
+
+def images(folder: Path) -> list[str]:
+    """The names of the complete images in it; an incomplete one raises."""
+    for path in folder.glob("*.png"):
+        with path.open("rb") as stream:
+            check_image(stream, path.stat().st_size, path.name)
+    return sorted(path.name for path in folder.glob("*.png"))
+
+
+def sent(ae: AfterEffects) -> None:
+    """Press the button, and follow until the job is in."""
+    ae.press("Send to peerfarm")
+    ae.until("the submission", lambda: "Sent: " in ae.text())
+
+
+def ended(ae: AfterEffects, word: str) -> None:
+    ae.until(f"the job {word}", lambda: bool(ae.rows()) and ae.rows()[0][2].startswith(word))
+
+
+def test_a_click_sends_the_queued_item_and_the_panel_shows_it_done(farm: RealFarm, art: Path) -> None:
+    artist = started(farm, "", "german")
+    out = art / "frames"
+    with AfterEffects(artist.directory, shot(art, out), docked=True) as ae:
+        ae.until("word of the workers", lambda: "2 with After Effects" in ae.text())
+        assert "1 queued item: Shot 010" in ae.text()
+        ae.do("type", label="Frames per task", text="2")
+        sent(ae)
+        assert "Sent: 8 frames in 4 tasks." in ae.text()
+        ended(ae, DONE)
+        assert ae.rows()[0][:2] == ["shot", "██████████ 100 %"]
+        ae.until("all frames", lambda: images(out) == FRAMES)
+        ae.until("their place", lambda: ae.rows()[0][2] == DONE)
+        ae.choose(0)
+        ae.press("Open folder")
+        assert ae.folders == [str(out)]
+        ae.press("Show log")
+        assert "(2): 0 Se" in ae.asked[-1]
+        assert [text for text in ae.asked if text.endswith("?")] == []
+    assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == FRAMES
+
+
+def test_footage_is_relinked_on_the_worker_and_a_lost_file_would_fail_it(farm: RealFarm, art: Path) -> None:
+    artist = started(farm, "")
+    project = shot(art, art / "frames")
+    stray = art / "footage" / "named by nobody.exr"
+    stray.write_bytes(b"x")
+    Path(project["file"]).write_bytes(aep([stray], project["queue"]))
+    with AfterEffects(artist.directory, project) as ae:
+        sent(ae)
+        stray.unlink()
+        ended(ae, "failed")
+        assert "named by nobody.exr" in ae.rows()[0][2]
+        assert "missing" in ae.rows()[0][2]
+
+
+def test_a_movie_is_one_task_of_one_worker(farm: RealFarm, art: Path) -> None:
+    artist = started(farm, "dropframe", "german")
+    project = shot(art, art / "frames")
+    project["queue"][0]["outputs"] = [str(art / "frames" / "shot.mov")]
+    with AfterEffects(artist.directory, project) as ae:
+        sent(ae)
+        assert "in 1 task." in ae.text()
+        ended(ae, DONE)
+        ae.until("the movie", (art / "frames" / "shot.mov").is_file)
+    assert (art / "frames" / "shot.mov").stat().st_size > 8 * 256
+
+
+@pytest.mark.parametrize(
+    ("habit", "words"), [("fonts", "font of the project is not installed"), ("silent-error", "Rendering error")]
+)
+def test_a_worker_that_cannot_render_says_why_in_the_panel(farm: RealFarm, art: Path, habit: str, words: str) -> None:
+    artist = started(farm, habit)
+    with AfterEffects(artist.directory, shot(art, art / "frames")) as ae:
+        sent(ae)
+        ended(ae, "failed" if habit != "fonts" else "")
+        ae.until("the reason", lambda: words in ae.rows()[0][2])
+    assert images(art / "frames") == []
+
+
+def test_what_lacks_fonts_on_one_worker_is_rendered_by_the_other(farm: RealFarm, art: Path) -> None:
+    artist = started(farm, "fonts", "")
+    with AfterEffects(artist.directory, shot(art, art / "frames")) as ae:
+        sent(ae)
+        ended(ae, DONE)
+        ae.until("all frames", lambda: images(art / "frames") == FRAMES)
+
+
+def test_missing_footage_is_asked_about_and_then_rendered_without(farm: RealFarm, art: Path) -> None:
+    artist = started(farm, "")
+    project = shot(art, art / "frames")
+    gone = art / "footage" / "gone.mov"
+    project["comps"][0]["layers"].append({"file": str(gone), "missing": True, "name": "gone.mov"})
+    footage = [art / "footage" / "title card.png", art / "footage" / "plates", gone]
+    Path(project["file"]).write_bytes(aep(footage, project["queue"]))
+    with AfterEffects(artist.directory, project, confirm=False) as ae:
+        ae.press("Send to peerfarm")
+        assert f"Footage is missing: gone.mov ({gone})" in ae.asked[-1]
+        assert "Not sent." in ae.text()
+        assert artist.call("jobs", all=True)["jobs"] == []
+        ae.do("answer", confirm=True)
+        sent(ae)
+        ended(ae, DONE)
+        ae.until("all frames", lambda: images(art / "frames") == FRAMES)
+
+
+def test_a_submission_is_cancelled_while_its_files_are_packed(farm: RealFarm, art: Path) -> None:
+    artist = started(farm, "")
+    project = shot(art, art / "frames")
+    heavy = art / "footage" / "heavy.mov"
+    with heavy.open("wb") as stream:
+        stream.truncate(3 * 1024**3)  # a hole: takes seconds to hash and no room
+    project["comps"][0]["layers"].append({"file": str(heavy)})
+    with AfterEffects(artist.directory, project) as ae:
+        ae.press("Send to peerfarm")
+        assert not ae.button("Send to peerfarm")["enabled"]
+        ae.press("Stop sending")
+        assert "cancelled" in ae.text()
+        assert ae.button("Send to peerfarm")["enabled"]
+        assert not ae.button("Stop sending")["enabled"]
+    assert artist.call("jobs", all=True)["jobs"] == []
+
+
+def test_changes_are_saved_first_and_the_saved_project_is_what_is_rendered(farm: RealFarm, art: Path) -> None:
+    artist = started(farm, "")
+    project: dict[str, Any] = shot(art, art / "frames")
+    saved = Path(project["file"]).read_bytes()
+    Path(project["file"]).write_bytes(aep([], [{**project["queue"][0], "status": "UNQUEUED"}]))
+    project |= {"dirty": True, "saved": base64.b64encode(saved).decode()}
+    with AfterEffects(artist.directory, project) as ae:
+        sent(ae)
+        assert ae.saves == 1
+        assert "Save and send?" in ae.asked[0]
+        ended(ae, DONE)
+
+
+def test_jobs_are_paused_resumed_cancelled_and_tried_again_from_the_list(farm: RealFarm, art: Path) -> None:
+    artist = started(farm, "hang")
+    with AfterEffects(artist.directory, shot(art, art / "frames")) as ae:
+        sent(ae)
+        ae.until("the job", lambda: bool(ae.rows()))
+        for button, word in (("Pause", "paused"), ("Resume", ""), ("Cancel", "cancelled"), ("Retry", "")):
+            ae.choose(0)
+            ae.press(button)
+            ended(ae, word)
+        ae.until("the retry", lambda: not ae.rows()[0][2].startswith("cancelled"))
+
+
+def test_a_node_that_is_gone_is_started_by_the_button_and_one_that_restarted_is_found_again(
+    farm: RealFarm, art: Path
+) -> None:
+    artist = started(farm, "")
+    with AfterEffects(artist.directory, shot(art, art / "frames"), hasty=20) as ae:
+        ae.until("the farm", lambda: "1 with After Effects" in ae.text())
+        artist.stop()
+        ae.until("the end", lambda: "peerfarm is not running." in ae.text() or "went away" in ae.text())
+        artist.start()  # another port and another token
+        artist.await_hello()
+        ae.press("Refresh")
+        ae.until("the farm again", lambda: "nodes, " in ae.text() or "node, " in ae.text())
+        assert "not running" not in ae.text()
+        artist.stop()
+        ae.press("Refresh")
+        ae.press("Refresh")
+        assert ae.button("Start peerfarm")["visible"]
+        argv = [sys.executable, "-m", "peerfarm", "start"]
+        (artist.directory / "launch.json").write_text(json.dumps({"argv": argv, "environment": {}}), "utf-8")
+        ae.press("Start peerfarm")
+        assert "peerfarm is starting" in ae.text()
