@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -71,6 +72,12 @@ def test_both_copies_are_the_same_and_python_3_7_reads_them(name: str) -> None:
     one, other = ((folder / name).read_bytes() for folder in COPIES)
     assert one == other
     ast.parse(one, name, feature_version=(3, 7))
+
+
+def test_what_runs_in_maya_asks_for_no_more_than_python_3_7() -> None:
+    argv = [sys.executable, "-m", "vermin", "-t=3.7-", "--no-tips", "--violations", str(COPIES[1])]
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_a_link_says_who_it_is_and_gets_answers(node: FakeNode, make_link: Callable[..., Any]) -> None:
