@@ -70,9 +70,8 @@ def _small(one: dict[str, Any], x: float, y: int, parts: list[str]) -> float:
     fill = "#e8e8e8" if one["enabled"] else "#6a6a6a"
     wide = len(one["text"]) * 6.4
     if one["type"] == "button":
-        parts.append(
-            f'<rect x="{x:.0f}" y="{y}" width="{wide + 20:.0f}" height="22" rx="11" fill="none" stroke="{fill}"/>'
-        )
+        box = f'width="{wide + 20:.0f}" height="22" rx="11"'
+        parts.append(f'<rect x="{x:.0f}" y="{y}" {box} fill="none" stroke="{fill}"/>')
         parts.append(_text(x + 10, y + 15, one["text"], fill))
         return x + wide + 28
     if one["type"] == "edittext":
@@ -104,10 +103,13 @@ def _list(one: dict[str, Any], x: float, y: int, width: float, parts: list[str])
 
 def main() -> None:
     """Write the picture."""
-    with tempfile.TemporaryDirectory() as name, FakeNode(Path(name), ANSWERS):
-        with AfterEffects(Path(name), shot(Path(name), Path(name) / "out")) as ae:
-            ae.choose(0)
-            tree = ae.tree
+    with (
+        tempfile.TemporaryDirectory() as name,
+        FakeNode(Path(name), ANSWERS),
+        AfterEffects(Path(name), shot(Path(name), Path(name) / "out")) as ae,
+    ):
+        ae.choose(0)
+        tree = ae.tree
     (PLUGIN / "panel.svg").write_text(drawn(tree), "utf-8")
 
 

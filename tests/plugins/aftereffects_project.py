@@ -1,4 +1,4 @@
-"""Projects of After Effects for tests: a file with footage in it as After Effects writes it, and what `app` says of it."""
+"""Projects of After Effects for tests: a file with footage as After Effects writes it, and what `app` says of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def aep(footage: Sequence[Path], queue: Sequence[dict[str, Any]]) -> bytes:
-    """A project file that names this footage, and whose render queue `fakes/aerender` can read; folders are sequences."""
+    """A project that names this footage, with a render queue that `fakes/aerender` can read; folders are sequences."""
     links = [{"fullpath": str(path), "platform": "MacPOSIX", "target_is_folder": path.is_dir()} for path in footage]
     body = b"".join(_chunk(b"alas", json.dumps(link).encode()) for link in links)
     rows = [{"comp": item["comp"], "queued": item.get("status", "QUEUED") == "QUEUED"} for item in queue]

@@ -22,7 +22,7 @@ STAGE = Path(__file__).with_name("aftereffects")
 AERENDER = Path(__file__).with_name("fakes") / "aerender"
 LIMIT_S = 60.0
 TURN_LIMIT_S = 2.0
-"""After Effects may stand still so long at most, in one turn of the timer or after one click, when the node is silent."""
+"""After Effects may stand still so long at most in one turn of the timer or after one click, if the node is silent."""
 
 
 @dataclass(frozen=True, slots=True)
