@@ -44,7 +44,8 @@ def plugins(argv: Sequence[str], home: Path, *words: str, **variables: str) -> l
 
 
 def printed_by_blender(home: Path, expression: str) -> str:
-    environ = {**os.environ, "HOME": str(home)}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environ["HOME"] = str(home)
     argv = ["blender", "-b", "-noaudio", "--python-expr", expression]
     return subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=LIMIT_S, check=True).stdout
 

@@ -75,7 +75,7 @@ def test_both_copies_are_the_same_and_python_3_7_reads_them(name: str) -> None:
 
 
 def test_what_runs_in_maya_asks_for_no_more_than_python_3_7() -> None:
-    argv = [sys.executable, "-m", "vermin", "-t=3.7-", "--no-tips", "--violations", str(COPIES[1])]
+    argv = [str(Path(sys.executable).with_name("vermin")), "-t=3.7-", "--no-tips", "--violations", str(COPIES[1])]
     ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
