@@ -21,7 +21,8 @@ for _folder in ("integration", "e2e"):  # FakeNode, and real farms
     if str(TESTS / _folder) not in sys.path:
         sys.path.append(str(TESTS / _folder))
 
-from fake_node import FakeNode  # noqa: E402, F401 - the folder must be known first
+from fake_node import FakeNode  # noqa: E402, F401 - the folders must be known first
+from farm_rig import RealFarm, RealNode  # noqa: E402, F401 - as above
 
 _package = ModuleType("peerfarm_shared")  # of the same files, without the __init__ that needs the application
 _package.__path__ = [str(COPIES[0])]

@@ -95,8 +95,11 @@ def test_only_the_newest_jobs_of_this_user_are_asked_for_and_the_rest_is_counted
     assert (len(shown.view.jobs), shown.view.more_jobs) == (3, 497)
 
 
-def test_the_farm_is_asked_again_after_an_event_and_not_before_a_second_is_over(node: FakeNode, shown: Any) -> None:
-    tick_until(shown, lambda: shown.view.jobs and shown.view.jobs[0].thumbnail)
+def test_the_farm_is_asked_again_after_an_event_and_not_before_a_second_is_over(
+    node: FakeNode, shown: Any, told: Told
+) -> None:
+    told.jobs = [job_answer(1, 0)]  # no picture yet
+    tick_until(shown, lambda: shown.view.jobs)
     asked, heard = node.methods().count("jobs"), []
     shown.link.listen(heard.append)
     now_s = shown._asked_s
@@ -113,7 +116,8 @@ def test_the_farm_is_asked_again_after_an_event_and_not_before_a_second_is_over(
 
 
 def test_a_view_changes_its_revision_only_when_something_changed(node: FakeNode, shown: Any, told: Told) -> None:
-    tick_until(shown, lambda: shown.view.jobs and shown.view.jobs[0].thumbnail)
+    told.jobs = [job_answer(1, 0)]  # no picture yet
+    tick_until(shown, lambda: shown.view.jobs)
     before, asked = shown.view, node.methods().count("jobs")
     tick_until(shown, lambda: node.methods().count("jobs") >= asked + 3)
     assert shown.view is before

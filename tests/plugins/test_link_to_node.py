@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -75,7 +76,9 @@ def test_both_copies_are_the_same_and_python_3_7_reads_them(name: str) -> None:
 
 
 def test_what_runs_in_maya_asks_for_no_more_than_python_3_7() -> None:
-    argv = [str(Path(sys.executable).with_name("vermin")), "-t=3.7-", "--no-tips", "--violations", str(COPIES[1])]
+    vermin = shutil.which("vermin", path=str(Path(sys.executable).parent))
+    assert vermin, "vermin is missing; install the [dev] packages"
+    argv = [vermin, "-t=3.7-", "--no-tips", "--violations", str(COPIES[1])]
     ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
@@ -160,6 +163,17 @@ def test_drain_hands_out_no_more_than_its_budget_allows(node: FakeNode, make_lin
     assert link.drain(1.0)
     assert len(came) == 10
     assert not link.drain(1.0)
+
+
+def test_whoever_waits_is_told_that_something_came_also_after_it_was_handed_out(
+    node: FakeNode, make_link: Callable[..., Any]
+) -> None:
+    link = connected(make_link())
+    link.call("status")
+    has_news = link.wait(LIMIT_S)
+    link.drain(1.0)
+    assert has_news
+    assert not link.wait(0.0)
 
 
 def test_without_a_node_the_artist_learns_how_to_start_it(make_link: Callable[..., Any]) -> None:

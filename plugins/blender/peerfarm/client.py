@@ -159,7 +159,7 @@ class Link(object):
     def wait(self, limit_s):
         """For programs without a window: wait until there is something to drain; False when nothing came."""
         with self._lock:
-            return self._lock.wait_for(lambda: self._inbox or self._events, limit_s)
+            return self._lock.wait_for(lambda: bool(self._inbox or self._events), limit_s)
 
     def start_node(self):
         """Start peerfarm on this machine, at most once in 20 s; what to tell the artist."""

@@ -1,0 +1,81 @@
+"""A plug-in's connection and its panel, to a real node that is killed and started again by the panel's button."""
+
+from __future__ import annotations
+
+import json
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shared_parts import LIMIT_S, RealFarm, RealNode, board, client, tick_until, wire
+
+import peerfarm
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealNode]:
+    """One node that renders nothing, with a farm of its own."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(peerfarm.__file__).parents[1]))
+    made = RealFarm(tmp_path)
+    one = made.add("oak", render=False)
+    try:
+        one.start()
+        one.await_hello()
+        one.call("init", name="demo")
+        yield one
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"), [("local.json", {"port", "token"}), ("launch.json", {"argv", "environment"})]
+)
+def test_the_files_that_tell_where_the_node_is_are_for_its_user_alone(
+    node: RealNode, name: str, fields: set[str]
+) -> None:
+    path = node.home.local.with_name(name)
+    assert fields <= json.loads(path.read_text("utf-8")).keys()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_panel_follows_a_real_node_through_a_restart(node: RealNode, tmp_path: Path) -> None:
+    link = client.Link("maya 2024", "0.1.0", str(node.directory))
+    shown = board.Board(link)
+    link.open()
+    try:
+        tick_until(shown, lambda: shown.view.farm == "demo" and shown.view.nodes)
+        step = {"name": "render", "app": "ocean", "frames": "1-4", "params": {"width": 64, "height": 36}}
+        step |= {"output": {"dir": str(tmp_path / "frames"), "pattern": "f_####.png"}}
+        done: list[Any] = []
+        shown.send({"name": "waves", "steps": [step]}, on_done=done.append, on_fault=done.append)
+        tick_until(shown, lambda: done)
+        assert not isinstance(done[0], wire.Fault), done[0]
+        tick_until(shown, lambda: shown.view.jobs)
+        assert (shown.view.jobs[0].name, shown.view.jobs[0].can_pause) == ("waves", True)
+        shown.pause(done[0]["job"])
+        tick_until(shown, lambda: shown.view.jobs[0].status == "paused")
+        node.kill()
+        tick_until(shown, lambda: shown.view.can_start)
+        assert "is starting" in shown.link.start_node()
+        tick_until(shown, lambda: shown.view.jobs, 30.0)
+        assert shown.view.jobs[0].status == "paused"
+    finally:
+        link.close()
+        shown.close()
+        with suppress(wire.Fault):  # the one that the button started
+            client.call_once("maya 2024", "0.1.0", "stop", home=str(node.directory))
+    deadline_s = time.monotonic() + LIMIT_S
+    while node.home.local.exists():
+        assert time.monotonic() < deadline_s
+
+
+def test_a_question_without_a_window_is_answered_by_a_real_node(node: RealNode) -> None:
+    answer = client.call_once("blender 4.2.0", "0.1.0", "nodes", home=str(node.directory))
+    assert [row["name"] for row in answer["nodes"]] == ["oak"]
+    with pytest.raises(wire.Fault) as raised:
+        client.call_once("blender 4.2.0", "0.1.0", "job", {"job": "none"}, home=str(node.directory))
+    assert raised.value.kind == "UnknownJob"
