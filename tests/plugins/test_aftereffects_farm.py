@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,8 @@ from aftereffects_rig import AERENDER, ROOT, AfterEffects
 from farm_rig import RealFarm, RealNode
 
 from peerfarm.apps.images import check_image
+from peerfarm.cli.demo_nodes import wait_until
+from peerfarm.gateway.client import LocalClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 DONE = "done"
@@ -227,7 +228,24 @@ def test_a_node_that_is_gone_is_started_by_the_button_and_one_that_restarted_is_
         ae.press("Refresh")
         ae.press("Refresh")
         assert ae.button("Start peerfarm")["visible"]
-        argv = [sys.executable, "-m", "peerfarm", "start"]
-        (artist.directory / "launch.json").write_text(json.dumps({"argv": argv, "environment": {}}), "utf-8")
-        ae.press("Start peerfarm")
-        assert "peerfarm is starting" in ae.text()
+        try:
+            ae.press("Start peerfarm")
+            assert "peerfarm is starting" in ae.text()
+            ae.press("Start peerfarm")
+            assert "peerfarm is starting" in ae.text()
+            ae.until("the node that the panel started", lambda: "not running" not in ae.text() and bool(farm_of(ae)))
+        finally:
+            ended_by_word(artist)
+
+
+def farm_of(ae: AfterEffects) -> str:
+    """The sentence about the farm; empty when the panel has none."""
+    return next((line for line in ae.text().splitlines() if line.startswith("demo: ")), "")
+
+
+def ended_by_word(node: RealNode) -> None:
+    """End a node that is no process of the test's own."""
+    wait_until(node.home.local.is_file, 20)
+    with LocalClient(node.home.local, timeout_s=20.0, client="test") as client:
+        client.call("stop")
+    assert wait_until(lambda: not node.home.local.exists(), 20)

@@ -406,6 +406,25 @@ def test_a_closed_panel_asks_nothing_any_more(node: FakeNode, tmp_path: Path) ->
         assert ae.due == []
 
 
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (
+            ["C:\\Py thon\\python.exe", "-m"],
+            'cmd.exe /c "set "H=D:\\x y" & start "peerfarm" /b "C:\\Py thon\\python.exe" "-m""',
+        ),
+        (["100%.exe"], None),
+        (['a"&calc"'], None),
+    ],
+)
+def test_the_start_command_of_windows_holds_nothing_that_its_shell_reads_otherwise(
+    tmp_path: Path, argv: list[str], command: str | None
+) -> None:
+    with AfterEffects(tmp_path, None) as ae:
+        given = f"{json.dumps(argv)}, {json.dumps({'H': 'D:' + chr(92) + 'x y'})}, true"
+        assert ae.do("evaluate", code=f"$.global.peerfarm.command({given})") == command
+
+
 @pytest.mark.parametrize("text", ['"a\\u00e9\\n\\"\\\\"', "[1,-2.5,1e3,true,false,null]", '{"a":{"b":[]},"c":"ü€😀"}'])
 def test_what_the_panel_reads_it_writes_back_the_same(tmp_path: Path, text: str) -> None:
     with AfterEffects(tmp_path, None) as ae:

@@ -19,6 +19,7 @@ function build(told) {
     const asked = [];
     const answers = { confirm: told.confirm !== false };
     const windows = [];
+    const shell = { ...process.env, ...told.environment };
     class Shown extends Window {
         constructor(type, title) { super(type, title); windows.push(this); }
     }
@@ -37,7 +38,7 @@ function build(told) {
         system: {
             callSystem(command) {
                 made.calls.push(command);
-                return spawnSync("/bin/sh", ["-c", command], { encoding: "utf8" }).stdout;
+                return spawnSync("/bin/sh", ["-c", command], { encoding: "utf8", env: shell }).stdout;
             },
         },
         confirm(question) { asked.push(question); return answers.confirm; },
