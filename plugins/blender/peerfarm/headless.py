@@ -64,5 +64,5 @@ def _submit(draft: Draft, *, anyway: bool) -> str:
 
 
 def _call(method: str, params: dict[str, Any], limit_s: float) -> dict[str, Any]:
-    answer: dict[str, Any] = call_once(application(), addon_version(), method, params, limit_s=limit_s)
+    answer: dict[str, Any] = call_once(application(), addon_version(), method, params, timeout_s=limit_s)
     return answer
