@@ -115,4 +115,16 @@ def _named_files() -> list[str]:
         if path and not any(mark in path for mark in ("<UDIM>", "<UVTILE>", "/datafiles/assets/")):
             found.append(os.path.normpath(path))
     texts = {os.path.normpath(bpy.path.abspath(text.filepath)) for text in bpy.data.texts if text.filepath}
-    return sorted(set(found) - texts)
+    return sorted(set(found) - texts - _unbaked())
+
+
+def _unbaked() -> set[str]:
+    """Where oceans and fluids would keep what nobody has baked: Blender names the folders all the same."""
+    folders = set()
+    for thing in bpy.data.objects:
+        for modifier in thing.modifiers:
+            if modifier.type == "OCEAN" and not modifier.is_cached:
+                folders.add(os.path.normpath(bpy.path.abspath(modifier.filepath)))
+            elif modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN" and modifier.domain_settings:
+                folders.add(os.path.normpath(bpy.path.abspath(modifier.domain_settings.cache_directory)))
+    return folders
