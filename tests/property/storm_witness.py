@@ -7,7 +7,6 @@ from typing import Any
 
 import msgpack
 
-from peerfarm.model.ids import NodeId
 from peerfarm.node import Node
 from peerfarm.node.effects import Answer, Effects
 from peerfarm.protocol.jsonrpc import encode_error, encode_event, encode_refusal, encode_result
@@ -94,8 +93,3 @@ class Witness:
             assert str(answer.error)
             line = encode_refusal(answer.id, answer.error)
         assert line != encode_error(answer.id, 0, "")
-
-
-def is_peer(node: Node, peer: NodeId) -> bool:
-    """Whether the node counts it among the members."""
-    return peer in node.presence.peers

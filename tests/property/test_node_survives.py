@@ -6,11 +6,17 @@ no time to find.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from node_storm import ASH, OAK, Storm
-from storm_deeds import CHAIN, SEA, SWELL, Deed, lonely_storms, raw_bytes, storms, storms_of_one_start
+from node_storm import Storm
+from storm_acts import SWELL
+from storm_deeds import Deed, lonely_storms, storms, storms_of_one_start
+from storm_farm import ASH, OAK
+from storm_messages import raw_bytes
+from storm_requests import CHAIN, SEA
 
 from peerfarm.state.entities import state_hash
 from peerfarm.state.selectors import live_members
@@ -18,11 +24,10 @@ from peerfarm.state.selectors import live_members
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 EXAMPLES = settings().max_examples
-THE_SAME = settings(
-    settings(derandomize=True, database=None)
-    if EXAMPLES <= 100
-    else None,  # storms differ too much to try others by chance
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+CHANCE: dict[str, Any] = {} if EXAMPLES > 100 else {"derandomize": True, "database": None}
+"""The suite tries the same storms everywhere: another machine shall not be the first to meet one."""
+STORMY = settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example], **CHANCE
 )
 """A storm is long by nature, and on a loaded machine drawing one takes its time."""
 
@@ -35,7 +40,7 @@ def rage(storm: Storm, turns: list[list[Deed]]) -> None:
         storm.turn()
 
 
-@settings(THE_SAME, max_examples=EXAMPLES * 2 // 5)
+@settings(STORMY, max_examples=EXAMPLES * 2 // 5)
 @given(storms)
 def test_after_any_storm_a_node_has_answered_everybody_and_does_a_fresh_job(turns: list[list[Deed]]) -> None:
     storm = Storm()
@@ -48,7 +53,7 @@ def test_after_any_storm_a_node_has_answered_everybody_and_does_a_fresh_job(turn
     assert (storm.node.core.book.vector, state_hash(storm.node.core.farm)) == storm.what_the_disk_tells()
 
 
-@settings(THE_SAME, max_examples=EXAMPLES // 4)
+@settings(STORMY, max_examples=EXAMPLES // 4)
 @given(lonely_storms)
 def test_a_node_without_a_farm_survives_everything_and_founds_one_unless_it_joined_one(
     turns: list[list[Deed]],
@@ -63,7 +68,7 @@ def test_a_node_without_a_farm_survives_everything_and_founds_one_unless_it_join
     assert storm.witness.unanswered == []
 
 
-@settings(THE_SAME, max_examples=EXAMPLES // 5)
+@settings(STORMY, max_examples=EXAMPLES // 5)
 @given(storms, storms_of_one_start)
 def test_a_node_that_is_asked_to_end_in_a_storm_answers_everybody_and_ends(
     before: list[list[Deed]], after: list[list[Deed]]
@@ -78,7 +83,7 @@ def test_a_node_that_is_asked_to_end_in_a_storm_answers_everybody_and_ends(
     assert storm.is_over
 
 
-@settings(THE_SAME, max_examples=EXAMPLES)
+@settings(STORMY, max_examples=EXAMPLES)
 @given(st.lists(raw_bytes, min_size=1, max_size=20))
 def test_any_bytes_of_a_member_cost_its_link_at_most(sent: list[bytes]) -> None:
     storm = Storm()

@@ -15,6 +15,7 @@ from peerfarm.node.effects import AnswerJoin
 from peerfarm.protocol.messages import (
     PROTOCOL_VERSION,
     Actions,
+    Beat,
     Greeting,
     JoinAsk,
     JoinTell,
@@ -30,6 +31,7 @@ from peerfarm.state.actions import (
     JobArchived,
     JobDeleted,
     MemberAdded,
+    TaskLeased,
     decode_action,
     encode_action,
 )
@@ -231,3 +233,14 @@ def test_a_foreign_summary_with_counts_that_are_none_is_shown_as_unknown(solo: S
     other = JobId("kkkkkkkkkkkk")
     forge(solo, elms, 2, JobArchived(other, msgpack.packb({**kept, **counts})))
     assert {"id": other, "name": "?", "status": "archived", "submitted_ms": 0} in solo.ask("jobs", all=True)["jobs"]
+
+
+def test_a_member_that_renders_what_no_job_has_is_shown_all_the_same(solo: Solo) -> None:
+    job = JobId(solo.submit())
+    for number, (step, task) in enumerate([(7, 0), (0, 9999)], start=1):
+        forge(solo, (ELM, LogId("elmlog22")), number, TaskLeased(job, step, task, 0, 1, ELM, "elmboots", number))
+    leases = [((ELM, LogId("elmlog22"), number), 500, 1) for number in (1, 2)]
+    solo.hear(ELM, Beat("elmboots", b"", "", 1, 0, tuple(leases)))
+    elm = solo.ask("nodes")["nodes"][1]
+    assert [(row["step"], row["task"], row["frames"]) for row in elm["tasks"]] == [(7, 0, ""), (0, 9999, "")]
+    assert elm["busy"] == 2
