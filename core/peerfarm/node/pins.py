@@ -226,6 +226,8 @@ class Pins:
     def _needs(self, key: str, held: Held, state: JobState, step: _StepNeeds) -> bool:
         known = state.steps.get(held.step, EMPTY_STEP)
         bit = 1 << held.task
+        if not step.tasks & bit:
+            return False  # a member leased what the job does not have
         if generation_of(known, held.task) > held.generation:
             return False
         if step.done & bit:
@@ -248,6 +250,8 @@ def _is_given_up(attempt: Attempt) -> bool:
 class _StepNeeds(NamedTuple):
     """What decides whether a step's results are needed, a bit for each task."""
 
+    tasks: int
+    """All that the step has; none of a step that the job does not have."""
     done: int
     unpublished: int
     contested: int
@@ -256,11 +260,13 @@ class _StepNeeds(NamedTuple):
 
 
 def _step_needs(state: JobState, spec: JobSpec, number: int) -> _StepNeeds:
+    if number >= len(spec.steps):
+        return _StepNeeds(0, 0, 0, 0, is_read_on=False)
     step = state.steps.get(number, EMPTY_STEP)
     mask = full_mask(spec, number)
     done = step.done & mask
     unpublished = done & ~published_bits(step, done) if spec.steps[number].output_dir else 0
-    return _StepNeeds(done, unpublished, step.contested, _is_read_on(state, spec, number))
+    return _StepNeeds(mask, done, unpublished, step.contested, _is_read_on(state, spec, number))
 
 
 def _is_read_on(state: JobState, spec: JobSpec, number: int) -> bool:

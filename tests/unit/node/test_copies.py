@@ -325,6 +325,16 @@ def test_a_keeper_that_is_away_for_long_is_replaced(solo: FileSolo) -> None:
     assert [ask.lease for ask in other.told(KeepAsk)] == [lease_of(solo.starts[0])]
 
 
+@pytest.mark.parametrize(("step", "task"), [(0, 9999), (7, 0)])
+def test_a_keeper_takes_nothing_of_what_the_job_does_not_have(solo: FileSolo, step: int, task: int) -> None:
+    elm = Elm(solo)
+    elm.submit(JOB, manifest=False)
+    (lease,) = elm.say(TaskLeased(JOB, step, task, 0, 1, elm.id, elm.boot, 1))
+    solo.hear(elm.id, KeepAsk(lease, JOB, step, task, (("sea_0001.png", 10, b"f" * 32),)))
+    assert elm.told(KeepTold) == [KeepTold(lease, False, "nobody needs it any more")]
+    assert solo.fetches() == []
+
+
 def test_a_copy_of_recorded_frames_is_kept_for_whoever_holds_them_and_of_no_others(solo: FileSolo) -> None:
     elm, ask = leased_elsewhere(solo)
     ash = Elm(solo, "ash")
