@@ -87,6 +87,7 @@ class Attempts:
             self._give_back(attempt, "unknown-job")
             return
         attempt.is_started = True
+        attempt.is_travelling = spec.files is FilesMode.PEERS
         attempt.started_s = self.core.mono_s
         self.core.effects.must_sync = True  # no start before its lease is in the own store
         self.core.effects.starts.append(StartRender(slot.number, self._render_task(attempt, state, spec)))
@@ -233,11 +234,13 @@ class Attempts:
         self._end(attempt)
         self._missing.pop(attempt.job, None)
         render_ms = int(event.render_s * 1000)
-        if frames and self._is_travelling(attempt):
+        if frames and attempt.is_travelling:
             self.core.calm(STORE_ALARM)
             self.on_store(True)
-            self.copies.hand_over(attempt, frames, render_ms)
-            return
+            if not self._is_gone(attempt.job):
+                self.copies.hand_over(attempt, frames, render_ms)
+                return
+            self._let_go(attempt)
         self.core.record(TaskRendered(attempt.job, attempt.step, attempt.task, attempt.lease, frames, render_ms))
 
     def _may_be_back(self, job: JobId) -> bool:
@@ -254,14 +257,13 @@ class Attempts:
         if state is None or state.archived is not None or state.deleted is not None:
             self._missing.pop(job, None)
 
-    def _is_travelling(self, attempt: Attempt) -> bool:
-        state = get_job(self.core.farm, attempt.job)
-        spec = spec_of(state) if state is not None else None
-        return spec is not None and spec.files is FilesMode.PEERS
+    def _is_gone(self, job: JobId) -> bool:
+        state = get_job(self.core.farm, job)
+        return state is None or spec_of(state) is None
 
     def _let_go(self, attempt: Attempt) -> None:
-        """It gave no result: what it may have put into the store is not kept."""
-        if self._is_travelling(attempt):
+        """It gave no result that anybody wants: what it may have put into the store is not kept."""
+        if attempt.is_travelling:
             self.pins.release(attempt.job, result_key(attempt.job, attempt_label(attempt.lease)))
 
     def _failed(self, attempt: Attempt, event: AttemptFailed) -> None:

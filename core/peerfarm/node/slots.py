@@ -33,6 +33,8 @@ class Attempt:
     is_started: bool = False
     started_s: float = 0.0
     """When the runner was told to start it, monotonic."""
+    is_travelling: bool = False
+    """Whether its frames go into this node's store; known from its start on, for the job may be deleted meanwhile."""
     is_stopping: str = ""
     """Why it was told to stop; empty while it may run."""
     thousandths: int = 0

@@ -8,8 +8,10 @@ import pytest
 from files_rig import MINTED, ROOT, Elm, FileSolo, lease_of
 
 from peerfarm.model.ids import JobId, attempt_label
+from peerfarm.model.render import AttemptStopped
+from peerfarm.node import inputs
 from peerfarm.protocol.messages import KeepAsk, KeepTold
-from peerfarm.state.actions import TaskLeased, TaskRendered, TasksPublished, TasksRetried
+from peerfarm.state.actions import JobDeleted, TaskLeased, TaskRendered, TasksPublished, TasksRetried
 
 JOB = JobId("jobone222222")
 FRAMES = (("sea_0001.png", 10, b"f" * 32),)
@@ -115,6 +117,20 @@ def test_the_submitter_keeps_the_scene_until_every_frame_is_in_place(solo: FileS
     solo.wait(3)
     assert set(solo.released()) == {f"scene/{job}", f"result/{job}/{solo.starts[0].attempt}"}
     assert lease_of(solo.starts[0])[0] == solo.id
+
+
+@pytest.mark.parametrize("has_rendered", [True, False])
+def test_a_job_that_is_deleted_while_it_renders_leaves_no_frames_in_the_store(
+    solo: FileSolo, has_rendered: bool
+) -> None:
+    elm = Elm(solo)
+    job = solo.submit_files(frames="1")
+    (task,) = solo.starts
+    elm.say(JobDeleted(job))
+    solo.rendered(task) if has_rendered else solo.turn(inputs.RunnerSaid(AttemptStopped(task.attempt)))
+    solo.wait(2)
+    assert set(solo.released()) == {f"scene/{job}", f"result/{job}/{task.attempt}"}
+    assert elm.told(KeepAsk) == []
 
 
 def test_a_deleted_job_keeps_nothing(solo: FileSolo) -> None:
