@@ -12,7 +12,7 @@ from bpy.props import EnumProperty, StringProperty
 from . import headless
 from .client import Fault
 from .session import ASKING, JOBS, SHOWN_AT_FIRST
-from .state import session
+from .state import scroll_to_panel, session
 
 _DONE = {"FINISHED"}
 _NOT_DONE = {"CANCELLED"}
@@ -34,6 +34,7 @@ def show_output_properties(context: Any) -> bool:
                 space.context = "OUTPUT"
             except TypeError:  # the editor is pinned to something without an output
                 continue
+            scroll_to_panel()
         return True
     return False
 

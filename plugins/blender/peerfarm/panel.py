@@ -28,9 +28,6 @@ class PEERFARM_PT_send(OutputPanel, bpy.types.Panel):
 
     bl_label = "peerfarm"
     bl_idname = "PEERFARM_PT_send"
-    bl_order = -1
-    """First in the tab: below Blender's own panels it would be off the screen."""
-    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 - Blender reads it as a plain set
 
     def draw(self, context: Any) -> None:
         """Only from what lies ready."""
@@ -39,7 +36,7 @@ class PEERFARM_PT_send(OutputPanel, bpy.types.Panel):
         layout.use_property_decorate = False
         wishes = scene.peerfarm
         column = layout.column()
-        column.row().prop(wishes, "frames_from", expand=True)
+        column.prop(wishes, "frames_from")
         if wishes.frames_from == "CUSTOM":
             column.prop(wishes, "frames", text=" ")
         column.prop(wishes, "chunk")
@@ -47,7 +44,7 @@ class PEERFARM_PT_send(OutputPanel, bpy.types.Panel):
         if not wishes.output:
             hint = column.row()
             hint.active = False
-            hint.label(text=f"Frames go to {settings.output_path(scene)}", icon="BLANK1")
+            hint.label(text=f"as above: {_end_of(settings.output_path(scene))}", icon="BLANK1")
         self._draw_sending(context, now)
 
     def _draw_sending(self, context: Any, now: Session) -> None:
@@ -76,6 +73,11 @@ class PEERFARM_PT_send(OutputPanel, bpy.types.Panel):
         if now.words:
             drawing.text(layout, now.words, width, "CHECKMARK" if now.words.startswith("Sent") else "INFO")
         _draw_findings(layout, now, width)
+
+
+def _end_of(path: str) -> str:
+    """The last folder and the name: what a narrow panel has room for."""
+    return "/".join(path.replace("\\", "/").rstrip("/").split("/")[-2:])
 
 
 def _draw_findings(layout: Any, now: Session, width: int) -> None:

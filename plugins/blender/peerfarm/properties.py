@@ -19,8 +19,8 @@ class PEERFARM_PG_scene(bpy.types.PropertyGroup):
     frames_from: EnumProperty(
         name="Frames",
         items=(
-            ("SCENE", "Scene", "The scene's frame range"),
-            ("CURRENT", "Current", "The current frame only"),
+            ("SCENE", "Scene Range", "The scene's frame range"),
+            ("CURRENT", "Current Frame", "The current frame only"),
             ("CUSTOM", "Custom", "Frames that you write down"),
         ),
         description="Which frames are rendered",

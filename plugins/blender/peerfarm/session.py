@@ -48,6 +48,8 @@ class Session:
         self.has_changed = True
         """Whether the panel shows something old."""
         self._is_open = False
+        self._drawn = (0, "")
+        """Revision of the view, and the notice, that were drawn last."""
         self._draft: Draft | None = None
         self._allowed: frozenset[str] = frozenset()
         self._nodes: list[dict[str, Any]] | None = None
@@ -76,12 +78,14 @@ class Session:
         Args:
             is_seen: Whether the panel is on the screen; unseen, the farm is not asked for anything.
         """
-        has_changed = self.link.drain()
         if is_seen:
-            has_changed = self.board.tick(now_s)
+            self.board.tick(now_s)
+        else:
+            self.link.drain()
         if self.phase == CHECKING:
             self._check(now_s)
-        has_changed, self.has_changed = has_changed or self.has_changed, False
+        former, self._drawn = self._drawn, (self.board.view.revision, self.board.notice)
+        has_changed, self.has_changed = self.has_changed or former != self._drawn, False
         return has_changed
 
     # Sending

@@ -109,22 +109,19 @@ def _is_painted(image: Any) -> bool:
 
 
 def _named_files() -> list[str]:
-    """Paths of the scene that need no search; sequences by their first file, and the node looks for the rest."""
-    found = []
-    for path in bpy.utils.blend_paths(absolute=True, packed=False, local=False):
-        if path and not any(mark in path for mark in ("<UDIM>", "<UVTILE>", "/datafiles/assets/")):
-            found.append(os.path.normpath(path))
-    texts = {os.path.normpath(bpy.path.abspath(text.filepath)) for text in bpy.data.texts if text.filepath}
-    return sorted(set(found) - texts - _unbaked())
+    """Single files that the scene cannot do without; sequences, tiles and caches are the node's to look for."""
+    data = bpy.data
+    images = [image for image in data.images if image.source in {"FILE", "MOVIE"}]
+    things = [*images, *data.fonts, *data.movieclips, *data.volumes, *data.cache_files]
+    named = [thing for thing in things if thing.users - thing.use_fake_user > 0 and not _is_many(thing)]
+    found = set()
+    for thing in (*data.libraries, *named):
+        if thing.filepath and thing.filepath != "<builtin>" and not getattr(thing, "packed_file", None):
+            path = os.path.normpath(bpy.path.abspath(thing.filepath, library=thing.library))
+            if "/datafiles/assets/" not in path.replace("\\", "/"):
+                found.add(path)
+    return sorted(found)
 
 
-def _unbaked() -> set[str]:
-    """Where oceans and fluids would keep what nobody has baked: Blender names the folders all the same."""
-    folders = set()
-    for thing in bpy.data.objects:
-        for modifier in thing.modifiers:
-            if modifier.type == "OCEAN" and not modifier.is_cached:
-                folders.add(os.path.normpath(bpy.path.abspath(modifier.filepath)))
-            elif modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN" and modifier.domain_settings:
-                folders.add(os.path.normpath(bpy.path.abspath(modifier.domain_settings.cache_directory)))
-    return folders
+def _is_many(thing: Any) -> bool:
+    return bool(getattr(thing, "is_sequence", False) or getattr(thing, "source", "") == "SEQUENCE")

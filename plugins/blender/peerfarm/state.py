@@ -15,6 +15,8 @@ from .session import JOBS, SHOWN_AT_FIRST, Session
 
 EVERY_S = 0.2
 _MOST_PICTURES = 40
+SCROLLS = 60
+"""Of 40 pixels each: more than the tab is high."""
 
 
 class _State:
@@ -24,6 +26,7 @@ class _State:
         self.session: Session | None = None
         self.pictures: Any = None
         self.has_complained = False
+        self.scrolls = 0
 
 
 _state = _State()
@@ -45,6 +48,11 @@ def picture_of(path: str) -> int:
     """The icon of a PNG that the timer has loaded; 0 when there is none yet."""
     found = _state.pictures.get(path) if path and _state.pictures is not None else None
     return int(found.icon_id) if found is not None else 0
+
+
+def scroll_to_panel() -> None:
+    """Once the Output tab is drawn, go to its end: there add-ons' panels are until someone drags them elsewhere."""
+    _state.scrolls = 2  # a tab that was just opened has no height in the first turn
 
 
 def register() -> None:
@@ -81,6 +89,9 @@ def turn(now_s: float) -> None:
     areas = _areas()
     if areas:
         session().open()
+    if _state.scrolls:
+        _state.scrolls -= 1
+        _scroll_down(areas)
     if _state.session is None:
         return
     if _state.session.tick(now_s, is_seen=bool(areas)) or _load_a_picture():
@@ -96,6 +107,17 @@ def _areas() -> list[Any]:
             if area.type == "PROPERTIES" and area.spaces.active.context == "OUTPUT":
                 found.append(area)
     return found
+
+
+def _scroll_down(areas: list[Any]) -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            region = next((one for one in area.regions if one.type == "WINDOW"), None)
+            if area in areas and region is not None:
+                with bpy.context.temp_override(window=window, area=area, region=region):
+                    for _ in range(SCROLLS):
+                        if "FINISHED" not in bpy.ops.view2d.scroll_down():
+                            break
 
 
 def _load_a_picture() -> bool:

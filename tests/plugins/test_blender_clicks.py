@@ -1,0 +1,127 @@
+"""A Blender with a window, a mouse, a real node: from the click on Send to frames, and what the panel shows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blender_rig import ROOT, BlenderOnDesktop, desktop, program, until
+
+sys.path.append(str(ROOT / "tests" / "e2e"))
+from farm_rig import RealFarm
+
+from peerfarm.apps.programs import program_path
+
+pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(240)]
+
+OUTPUT_TAB = (17, 114)
+"""Where its icon is, from the upper left corner of the properties editor."""
+
+
+@pytest.fixture
+def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealFarm]:
+    """One node that has Blender, with a farm of its own."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "core"))
+    made = RealFarm(tmp_path, knows_blender=True)
+    made.add("oak")
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where screenshots are kept: `SCREENSHOTS_DIR`, else with the test's other files."""
+    folder = Path(os.environ.get("SCREENSHOTS_DIR") or tmp_path / "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def scene(farm: RealFarm) -> Path:
+    """A small sea whose frames go beside it."""
+    path = farm.scenes / "sea.blend"
+    argv = [program("blender"), "-b", "--factory-startup", "-P", program_path("make_ocean_scene.py"), "--", str(path)]
+    subprocess.run([*argv, "--size", "160x90", "--samples", "4", "--frames", "3"], check=True, capture_output=True)
+    script = (
+        "import bpy; s = bpy.context.scene; s.render.filepath = '//frames/sea_'; s.cycles.use_denoising = False; "
+        "bpy.ops.wm.save_mainfile(compress=False)"
+    )
+    subprocess.run([program("blender"), "-b", str(path), "--python-expr", script], check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture
+def blender(farm: RealFarm, scene: Path, tmp_path: Path, pictures: Path) -> Iterator[BlenderOnDesktop]:
+    """Blender on a desktop of its own, linked to the node."""
+    with desktop() as display:
+        started = BlenderOnDesktop(display, scene, farm.nodes[0].directory, tmp_path / "asks", pictures)
+        yield started
+        started.close()
+
+
+def make_room(blender: BlenderOnDesktop) -> None:
+    """Drag the properties editor's borders, as an artist would who wants to see more of it."""
+
+    def is_wide() -> bool:
+        left, top, _, bottom = blender.properties()
+        if left > 900:
+            blender.drag((left - 1, (top + bottom) // 2), (860, (top + bottom) // 2))
+        return blender.properties()[0] < 900
+
+    def is_high() -> bool:
+        left, top, _, _ = blender.properties()
+        if top > 150:
+            blender.drag((left + 120, top - 1), (left + 120, 122))
+        return blender.properties()[1] < 150
+
+    until("a wide properties editor", is_wide)
+    until("a high properties editor", is_high)
+
+
+def open_output_tab(blender: BlenderOnDesktop) -> None:
+    """Click on its icon, again where a busy machine missed that."""
+
+    def is_open() -> bool:
+        left, top, _, _ = blender.properties()
+        blender.click(left + OUTPUT_TAB[0], top + OUTPUT_TAB[1])
+        return bool(blender.ask(CONTEXT) == "OUTPUT")
+
+    until("the Output tab", is_open)
+
+
+def press(blender: BlenderOnDesktop, name: str) -> None:
+    """Click on the highest of the operators' buttons that are on the screen: the one that sends."""
+    left, top, width, height = max(blender.buttons(name), key=lambda button: button[3])
+    blender.click(left + width // 2, top + height // 2)
+
+
+def test_a_click_on_send_brings_frames_and_the_panel_says_done(
+    farm: RealFarm, blender: BlenderOnDesktop, scene: Path
+) -> None:
+    make_room(blender)
+    blender.picture("1-start")
+    open_output_tab(blender)
+    blender.scroll(1080, 500, 60)
+    until("the link to the node", lambda: blender.session("now.is_linked"))
+    blender.picture("2-panel")
+    press(blender, "3")
+    until("the submission", lambda: blender.session("bool(now.findings) or now.words.startswith('Sent')"))
+    assert blender.session("[finding.sentence for finding in now.findings]") == []
+    until("the job in the panel", lambda: blender.session("len(now.board.view.jobs)"))
+    blender.picture("4-sent")
+    until("the end of the job", lambda: blender.session("now.board.view.jobs[0].status") == "done", 120.0)
+    until("its frames", lambda: len(list((scene.parent / "frames").glob("sea_*.png"))) == 3)
+    blender.picture("5-done")
+    assert blender.session("now.words").startswith("Sent sea: 3 frames in 3 tasks")
+    assert sorted(path.name for path in scene.parent.iterdir() if path.suffix == ".blend") == ["sea.blend"]
+
+
+CONTEXT = """
+areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "PROPERTIES"]
+answer = areas[0].spaces.active.context
+"""
