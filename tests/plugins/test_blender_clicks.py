@@ -109,18 +109,42 @@ def test_a_click_on_send_brings_frames_and_the_panel_says_done(
     blender.scroll(1080, 500, 60)
     until("the link to the node", lambda: blender.session("now.is_linked"))
     blender.picture("2-panel")
+    blender.ask(LISTEN)
     press(blender, "3")
     until("the submission", lambda: blender.session("bool(now.findings) or now.words.startswith('Sent')"))
     assert blender.session("[finding.sentence for finding in now.findings]") == []
     until("the job in the panel", lambda: blender.session("len(now.board.view.jobs)"))
-    blender.picture("4-sent")
-    until("the end of the job", lambda: blender.session("now.board.view.jobs[0].status") == "done", 120.0)
-    until("its frames", lambda: len(list((scene.parent / "frames").glob("sea_*.png"))) == 3)
-    blender.picture("5-done")
+    blender.scroll(1080, 500, 60)
+    blender.picture("3-sent")
+    until("the end of the job", lambda: "done, 3 of 3 frames" in blender.ask(HEARD), 120.0)
+    assert sorted(path.name for path in (scene.parent / "frames").glob("*.png")) == [
+        "sea_0001.png",
+        "sea_0002.png",
+        "sea_0003.png",
+    ]
+    until("the last frame's picture", lambda: blender.ask(PICTURED))
+    blender.scroll(1080, 500, 60)
+    blender.picture("4-done")
     assert blender.session("now.words").startswith("Sent sea: 3 frames in 3 tasks")
     assert sorted(path.name for path in scene.parent.iterdir() if path.suffix == ".blend") == ["sea.blend"]
 
 
+LISTEN = """
+from peerfarm import drawing
+real, heard = drawing.bar, bpy.app.driver_namespace.setdefault("heard", [])
+
+def bar(layout, context, row, fraction, words):
+    heard.append(words)
+    real(layout, context, row, fraction, words)
+
+drawing.bar = bar
+"""
+"""What the bars of jobs say is what was drawn on the screen, not only what the add-on knows."""
+HEARD = "answer = bpy.app.driver_namespace['heard'][-1:]"
+PICTURED = """
+from peerfarm.state import picture_of, session
+answer = picture_of(session().board.view.jobs[0].thumbnail)
+"""
 CONTEXT = """
 areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "PROPERTIES"]
 answer = areas[0].spaces.active.context

@@ -28,7 +28,10 @@ EXTENSIONS = {
 }
 """Blender's image formats, and how their files' names end."""
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f/\\:*?"<>|#%$\s]+')
-_LONGEST_TAG = 48
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Windows keeps these names for itself."""
+_LONGEST_PART = 28
+"""Two of them and a number fit in a step's name, which holds 64."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,9 @@ def scene_frames(first: int, last: int, step: int) -> str:
     return f"{first}-{last}" if step == 1 else f"{first}-{last}x{step}"
 
 
-def build_job(settings: Settings, scene_file: str, *, allow_missing: bool = False, overwrite: bool = False) -> dict[str, Any]:
+def build_job(
+    settings: Settings, scene_file: str, *, allow_missing: bool = False, overwrite: bool = False
+) -> dict[str, Any]:
     """The job as the node takes it: one step, or one for each chosen view layer and camera.
 
     Args:
@@ -155,7 +160,8 @@ def combinations(settings: Settings) -> list[tuple[str, str]]:
 
 def plain(name: str) -> str:
     """A name of the scene's as a part of a file name that every system can store."""
-    return _NOT_IN_NAMES.sub("-", name).strip("-. ")[:_LONGEST_TAG] or "unnamed"
+    part = _NOT_IN_NAMES.sub("-", name).strip("-. ")[:_LONGEST_PART].rstrip("-. ") or "unnamed"
+    return part + "_" if _DEVICES.fullmatch(part) else part
 
 
 def tagged(frame_pattern: str, tag: str) -> str:

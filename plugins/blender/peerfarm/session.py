@@ -169,6 +169,7 @@ class Session:
     def _on_done(self, answer: dict[str, Any]) -> None:
         assert self._draft is not None
         self._draft.sent(answer)
+        self.board.notice = ""  # told in `words`, beside the button
         name = self._draft.settings.name
         notes = [Finding(checks.NOTE, text[:1].upper() + text[1:], "") for text in answer.get("warnings", ())]
         self.findings = [*self.findings, *notes]
@@ -179,6 +180,7 @@ class Session:
     def _on_fault(self, fault: Fault) -> None:
         if self.phase not in (CHECKING, PACKING):
             return
+        self.board.notice = ""  # told beside the button, with what to do
         self._ask([checks.refused(fault.sentence, fault.hint)])
         if not self.can_send_anyway and self._draft is not None:
             self._draft.drop()

@@ -1,0 +1,32 @@
+"""Runs inside a Blender or its `bpy` module: the add-on on, used, off, and on again; prints what stays behind."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import bpy
+
+sys.path.insert(0, sys.argv[-1])
+import peerfarm  # noqa: E402 - the add-on, which Blender would import from its own folder
+
+
+def classes() -> set[str]:
+    """All that add-ons can add."""
+    return {*dir(bpy.types), *dir(bpy.types.Scene), *dir(bpy.types.Object), *dir(bpy.types.WindowManager)}
+
+
+before = classes()
+seen = []
+for _ in range(2):
+    peerfarm.register()
+    from peerfarm import settings
+
+    scene = bpy.context.scene
+    scene.peerfarm.frames_from, scene.peerfarm.frames = "CUSTOM", "1-3"
+    scene.peerfarm.cameras, scene.camera.peerfarm_render = "CHOSEN", True
+    scene.peerfarm.view_layers, scene.view_layers[0].peerfarm_render = "CHOSEN", True
+    read = settings.read(scene)
+    seen.append([read.version, read.frames, read.cameras, read.view_layers, hasattr(bpy.types, "PEERFARM_PT_send")])
+    peerfarm.unregister()
+print("\nFOUND " + json.dumps({"seen": seen, "left": sorted(classes() - before)}))
