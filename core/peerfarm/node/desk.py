@@ -36,7 +36,7 @@ class Desk:
     _waiting: dict[str, Waiting] = field(default_factory=dict)
     _token: int = 0
     on_late: Callable[[str], None] = lambda _: None
-    """Told the token of a request whose time is up, before it is refused."""
+    """Told the token of a request whose time is up; it is refused, unless it is taken now."""
 
     def reply(self, request: LocalRequest, result: dict[str, Any]) -> None:
         """Answer with a result."""
@@ -89,4 +89,6 @@ class Desk:
         """Nobody waits for ever."""
         for token in [t for t, w in self._waiting.items() if self.core.mono_s >= w.until_s]:
             self.on_late(token)
-            self.refuse(self._waiting.pop(token).request, RequestRefused("no answer came in time", "try again"))
+            late = self._waiting.pop(token, None)
+            if late is not None:
+                self.refuse(late.request, RequestRefused("no answer came in time", "try again"))

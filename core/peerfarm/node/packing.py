@@ -125,6 +125,7 @@ class Packing:
         spec: JobSpec = waiting.extra
         if event.root is not None:
             spec = replace(spec, manifest=event.root.id.hex(), manifest_bytes=event.root.size_bytes)
+            self.pins.note_scene(waiting.request.minted.job)  # if it is deleted already, what was packed since goes too
         told = self.record(waiting.request, spec, event.warnings)
         return {**told, "files": event.files, "size_bytes": event.size_bytes}
 
@@ -161,6 +162,7 @@ class Packing:
     def _late(self, token: str) -> None:
         waiting = self.desk.look(token, _KIND)
         if waiting is not None and waiting.request.client == NO_CLIENT:
+            self.desk.take(token, _KIND)  # nobody waits on a connection
             self._refuse(waiting.request, RequestRefused("packing said nothing for too long", "Send it again."))
         if token in self._jobs:
             self._give_up(token)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from files_rig import MINTED, ROOT, Elm, FileSolo, lease_of
+from files_rig import FARM, MINTED, ROOT, Elm, FileSolo, lease_of
+from node_rig import CLIENT
 
+from peerfarm.model.files import Packed
 from peerfarm.model.ids import JobId, attempt_label
 from peerfarm.model.render import AttemptStopped
 from peerfarm.node import inputs
@@ -131,6 +133,19 @@ def test_a_job_that_is_deleted_while_it_renders_leaves_no_frames_in_the_store(
     solo.wait(2)
     assert set(solo.released()) == {f"scene/{job}", f"result/{job}/{task.attempt}"}
     assert elm.told(KeepAsk) == []
+
+
+def test_a_job_that_is_deleted_before_it_is_submitted_leaves_no_files_in_the_store(solo: FileSolo) -> None:
+    elm = Elm(solo)
+    request = {"job": {"app": "ocean", "frames": "1", "output": "/out/sea_####.png", "files": "peers"}}
+    minted = inputs.Minted(MINTED, FARM, "t" * 32)
+    (order,) = solo.turn(inputs.LocalRequest(CLIENT, "mine", "submit", request, minted)).packs
+    elm.say(JobDeleted(MINTED))
+    solo.wait(2)
+    assert solo.released() == [f"scene/{MINTED}"]
+    solo.turn(Packed(order.request, ROOT))  # it was kept once more meanwhile
+    solo.wait(2)
+    assert solo.released() == [f"scene/{MINTED}"] * 2
 
 
 def test_a_deleted_job_keeps_nothing(solo: FileSolo) -> None:

@@ -83,6 +83,7 @@ def test_packing_that_falls_silent_fails_in_words(solo: FileSolo) -> None:
     order = begin(solo)
     solo.wait(121)
     assert "said nothing" in solo.ask("submission", submission=MINTED)["error"]
+    assert {answer.client for effects in solo.effects for answer in effects.answers} == {CLIENT}
     assert [stop for effects in solo.effects for stop in effects.pack_stops] == [order.request]
 
 
