@@ -181,7 +181,12 @@ def marked_rectangles(path: Path) -> list[tuple[int, int, int, int]]:
             while edge:
                 a, b = edge.pop()
                 for near in ((a + 1, b), (a - 1, b), (a, b + 1), (a, b - 1)):
-                    if near not in block and 0 <= near[0] < width and 0 <= near[1] < height and _is_marked(pixels[near]):
+                    if (
+                        near not in block
+                        and 0 <= near[0] < width
+                        and 0 <= near[1] < height
+                        and _is_marked(pixels[near])
+                    ):
                         block.add(near)
                         edge.append(near)
             seen |= block
