@@ -33,6 +33,7 @@ BENCHMARKS = (
     "spread",
     "resend",
     "panel",
+    "blender_panel",
 )
 
 

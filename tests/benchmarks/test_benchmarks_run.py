@@ -66,3 +66,12 @@ def test_the_benchmark_of_a_plug_ins_panel_gives_its_figures() -> None:
     figures = run_scaled("panel")
     assert figures["panel_refresh_ms"] > 0
     assert figures["panel_jobs"] == 500
+
+
+@pytest.mark.blender
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_the_benchmark_of_blenders_panel_gives_its_figures() -> None:
+    figures = run_scaled("blender_panel")
+    assert figures["blender_panel_draw_ms"] > 0
+    assert figures["blender_panel_turn_ms"] > 0

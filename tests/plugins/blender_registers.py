@@ -8,7 +8,7 @@ import sys
 import bpy
 
 sys.path.insert(0, sys.argv[-1])
-import peerfarm  # noqa: E402 - the add-on, which Blender would import from its own folder
+import peerfarm
 
 
 def classes() -> set[str]:
@@ -29,4 +29,4 @@ for _ in range(2):
     read = settings.read(scene)
     seen.append([read.version, read.frames, read.cameras, read.view_layers, hasattr(bpy.types, "PEERFARM_PT_send")])
     peerfarm.unregister()
-print("\nFOUND " + json.dumps({"seen": seen, "left": sorted(classes() - before)}))
+sys.stdout.write("\nFOUND " + json.dumps({"seen": seen, "left": sorted(classes() - before)}) + "\n")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from blender_rig import ROOT, BlenderOnDesktop, desktop, program, until
+from blender_rig import ADDONS, ROOT, BlenderOnDesktop, desktop, program, until
 
 sys.path.append(str(ROOT / "tests" / "e2e"))
 from farm_rig import RealFarm
@@ -126,9 +130,76 @@ def test_a_click_on_send_brings_frames_and_the_panel_says_done(
     blender.scroll(1080, 500, 60)
     blender.picture("4-done")
     assert blender.session("now.words").startswith("Sent sea: 3 frames in 3 tasks")
-    assert sorted(path.name for path in scene.parent.iterdir() if path.suffix == ".blend") == ["sea.blend"]
+    assert [path.name for path in scene.parent.glob("*.blend")] == ["sea.blend"]
+
+    shutil.rmtree(scene.parent / "frames")
+    assert sent_headless(scene, farm.nodes[0].directory) == without_copy(blender.ask(SENT))
+    job = farm.nodes[0].call("jobs", limit=1)["jobs"][0]["id"]
+    farm.wait_published(job, farm.nodes[0])
+    assert len(list((scene.parent / "frames").glob("sea_*.png"))) == 3
 
 
+def test_where_peerfarm_does_not_run_the_panel_says_so_and_offers_to_start_it(tmp_path: Path, pictures: Path) -> None:
+    scene = tmp_path / "plain.blend"
+    script = f"import bpy; bpy.ops.wm.save_as_mainfile(filepath={str(scene)!r})"
+    subprocess.run([program("blender"), "-b", "--factory-startup", "--python-expr", script], check=True)
+    with desktop() as display:
+        blender = BlenderOnDesktop(display, scene, tmp_path / "nowhere", tmp_path / "asks", pictures)
+        try:
+            make_room(blender)
+            open_output_tab(blender)
+            blender.scroll(1080, 500, 60)
+            until("the sentence", lambda: blender.session("now.board.view.can_start"))
+            blender.ask(LISTEN)
+            blender.scroll(1080, 500, 60)
+            press(blender, "5")
+            until("the answer", lambda: blender.session("now.phase") == "asking")
+            blender.picture("6-not-running")
+            findings = blender.session("[[finding.severity, finding.sentence] for finding in now.findings]")
+            assert findings == [["stop", "peerfarm is not running."]]
+        finally:
+            blender.close()
+
+
+def without_copy(job: dict[str, Any]) -> dict[str, Any]:
+    """The job with the scene's own name: a slip of the mouse may have changed the scene, and then a copy is sent."""
+    for step in job["steps"]:
+        step["params"]["scene"] = re.sub(r"\.peerfarm-[0-9a-f]{8}\.blend$", ".blend", step["params"]["scene"])
+    return job
+
+
+def sent_headless(scene: Path, home: Path) -> dict[str, Any]:
+    """Send the scene as scripts do; gives the request that the node got."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PEERFARM_", "PYTHON"))}
+    ended = subprocess.run(
+        [program("blender"), "-b", str(scene), "--python-exit-code", "4", "--python-expr", HEADLESS, "--", str(ADDONS)],
+        env={**kept, "PEERFARM_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    line = next(line for line in ended.stdout.splitlines() if line.startswith("SENT "))
+    found: dict[str, Any] = json.loads(line.removeprefix("SENT "))
+    return found
+
+
+HEADLESS = """
+import json, sys
+sys.path.insert(0, sys.argv[-1])
+import peerfarm
+peerfarm.register()
+from peerfarm import headless
+real = headless.call_once
+
+def call_once(app, version, method, params, **rest):
+    if method == "submit":
+        print("\\nSENT " + json.dumps(params["job"]))
+    return real(app, version, method, params, **rest)
+
+headless.call_once = call_once
+peerfarm.submit()
+"""
 LISTEN = """
 from peerfarm import drawing
 real, heard = drawing.bar, bpy.app.driver_namespace.setdefault("heard", [])
@@ -138,9 +209,19 @@ def bar(layout, context, row, fraction, words):
     real(layout, context, row, fraction, words)
 
 drawing.bar = bar
+from peerfarm.state import session
+board = session().board
+send = board.send
+
+def note(job, *rest):
+    bpy.app.driver_namespace["sent"] = job
+    return send(job, *rest)
+
+board.send = note
 """
 """What the bars of jobs say is what was drawn on the screen, not only what the add-on knows."""
 HEARD = "answer = bpy.app.driver_namespace['heard'][-1:]"
+SENT = "answer = bpy.app.driver_namespace['sent']"
 PICTURED = """
 from peerfarm.state import picture_of, session
 answer = picture_of(session().board.view.jobs[0].thumbnail)

@@ -117,7 +117,8 @@ def test_priority_and_pool_are_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "step", "frames"), [(1, 60, 1, "1-60"), (1, 60, 5, "1-60x5"), (7, 7, 1, "7"), (-5, -1, 1, "-5--1")]
+    ("first", "last", "step", "frames"),
+    [(1, 60, 1, "1-60"), (1, 60, 5, "1-60x5"), (7, 7, 1, "7"), (-5, -1, 1, "-5--1")],
 )
 def test_the_scenes_range_is_written_as_an_expression(first: int, last: int, step: int, frames: str) -> None:
     assert job.scene_frames(first, last, step) == frames

@@ -42,7 +42,7 @@ def check(settings: Settings, nodes: Sequence[Node] | None, missing: Sequence[st
         nodes: The farm; None when it is not known.
         missing: Which of `settings.named_files` are not on the disk.
     """
-    found = [*check_scene(settings), *_files(settings, missing)]
+    found = [*check_scene(settings), *_files(missing)]
     if nodes is not None:
         found += _farm(settings, nodes)
     return sorted(found, key=lambda finding: (STOP, ASK, NOTE).index(finding.severity))
@@ -105,7 +105,7 @@ def _is_temporary(directory: str) -> bool:
     return bool(directory) and os.path.normpath(directory) in {os.path.normpath(place) for place in places}
 
 
-def _files(settings: Settings, missing: Sequence[str]) -> list[Finding]:
+def _files(missing: Sequence[str]) -> list[Finding]:
     if not missing:
         return []
     there = f"{len(missing)} files are missing" if len(missing) > 1 else "A file is missing"

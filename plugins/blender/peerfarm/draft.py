@@ -40,7 +40,9 @@ class Draft:
         if self._needs_copy and not self._copy:
             self._copy = _save_copy(self.settings.scene_file)
         allows = {field: True for field in ("allow_missing", "overwrite") if field in allowed}
-        request: dict[str, Any] = {"job": job.build_job(self.settings, self._copy or self.settings.scene_file, **allows)}
+        request: dict[str, Any] = {
+            "job": job.build_job(self.settings, self._copy or self.settings.scene_file, **allows)
+        }
         if "allow_missing" in allowed:
             request["allow_missing"] = True
         return request

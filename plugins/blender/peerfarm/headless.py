@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sending without a window: `blender -b scene.blend --addons peerfarm --python-expr "import peerfarm; peerfarm.submit()"`."""
+"""Sending without a window.
+
+`blender -b scene.blend --addons peerfarm --python-expr "import peerfarm; peerfarm.submit()"`
+"""
 
 from __future__ import annotations
 

@@ -127,7 +127,12 @@ def build_job(
     for layer, camera in combinations(settings):
         tag = _unused("_".join(plain(part) for part in (layer, camera) if part), names)
         params: dict[str, Any] = {"scene": scene_file, "scene_name": settings.scene_name}
-        chosen = {"view_layer": layer, "camera": camera, "allow_missing": allow_missing, "any_version": settings.wishes_any_version}
+        chosen = {
+            "view_layer": layer,
+            "camera": camera,
+            "allow_missing": allow_missing,
+            "any_version": settings.wishes_any_version,
+        }
         params.update({field: value for field, value in chosen.items() if value})
         requires: dict[str, Any] = {} if settings.wishes_any_version else {"version": settings.version}
         if settings.uses_denoiser:

@@ -65,6 +65,8 @@ class PEERFARM_PT_send(OutputPanel, bpy.types.Panel):
                 row.operator("peerfarm.send_anyway", icon="EXPORT")
                 row.operator("peerfarm.cancel_send", text="Cancel")
             else:
+                if now.link.can_start:
+                    row.operator("peerfarm.start_node", icon="PLAY")
                 row.operator("peerfarm.cancel_send", text="OK")
             return
         row = layout.row()

@@ -101,12 +101,12 @@ def turn(now_s: float) -> None:
 
 def _areas() -> list[Any]:
     """The Output properties that are on the screen."""
-    found = []
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "PROPERTIES" and area.spaces.active.context == "OUTPUT":
-                found.append(area)
-    return found
+    return [
+        area
+        for window in bpy.context.window_manager.windows
+        for area in window.screen.areas
+        if area.type == "PROPERTIES" and area.spaces.active.context == "OUTPUT"
+    ]
 
 
 def _scroll_down(areas: list[Any]) -> None:
