@@ -124,9 +124,17 @@ def _standing(status):
     return farm.get("name", ""), tuple(map(str, alarms)), str(status["node"].get("version", ""))
 
 
-def _job_answer(answer):
-    rows = [job_row(job) for job in answer["jobs"]]
-    return rows, max(int(answer.get("total", 0)) - len(rows), 0)
+def _with_pictures(rows, paths):
+    """The rows with other thumbnails, by the jobs' ids."""
+    return tuple([row._replace(thumbnail=paths[row.id]) if row.id in paths else row for row in rows])
+
+
+def _remove(path):
+    try:
+        if path:
+            os.unlink(path)
+    except OSError:
+        pass  # the application still reads it; the directory goes with the panel
 
 
 class Board(object):
@@ -146,7 +154,8 @@ class Board(object):
         self._is_stale = True
         self._asked_s = -REST_S
         self._sending = 0
-        self._pictures = {}
+        self._pictures = {}  # job id -> its done count then, and the file's path
+        self._new_paths = {}  # of the pictures that came since jobs were asked for
         self._picture_asked = False
         self._directory = ""
         link.listen(self._heard)
@@ -271,17 +280,27 @@ class Board(object):
         self._is_stale = False
         self._troubles = []
         waits_for = self._waits_for = {"status", "nodes", "jobs"}
+        self._new_paths = {}
         limit = {"limit": self.limit, "mine": True}
         for method, params, prepare in (
             ("status", {}, _standing),
             ("nodes", {}, lambda answer: tuple(node_rows(answer["nodes"]))),
-            ("jobs", limit, _job_answer),
+            ("jobs", limit, self._job_answer),
         ):
             self.link.call(method, params, self._keep(method, waits_for), self._lost(method, waits_for), None, prepare)
+
+    def _job_answer(self, answer):
+        """In the connection's thread: the rows, and how many jobs are left out."""
+        pictures = self._pictures
+        rows = [job_row(job, pictures.get(job["id"], (0, ""))[1]) for job in answer["jobs"]]
+        return rows, max(int(answer.get("total", 0)) - len(rows), 0)
 
     def _keep(self, method, waits_for):
         def keep(answer):
             if waits_for is self._waits_for:
+                if method == "jobs":
+                    answer = _with_pictures(answer[0], self._new_paths), answer[1]
+                    self._forget_pictures({row.id for row in answer[0]})
                 self._answers[method] = answer
                 self._heard_of(method)
 
@@ -312,10 +331,6 @@ class Board(object):
             farm, alarms, version = shown["status"]
             nodes = shown.get("nodes", ())
             jobs, more_jobs = shown.get("jobs", ((), 0))
-            pictures = self._pictures
-            jobs = tuple([
-                job._replace(thumbnail=pictures[job.id][1]) if job.id in pictures else job for job in jobs
-            ])
             if self._trouble and farm:
                 alarms += (self._trouble,)
             hint = "" if farm else "Run `peerfarm init NAME`, or `peerfarm join`."
@@ -356,19 +371,21 @@ class Board(object):
     def _keep_picture(self, job):
         def keep(path):
             self._picture_asked = False
-            former = [self._pictures.pop(job.id, (0, ""))[1]]
+            former = self._pictures.get(job.id, (0, ""))[1]
             self._pictures[job.id] = (job.done, path)
-            self._show()
-            listed = {row.id for row in self.view.jobs} | {job.id}
-            former += [self._pictures.pop(one)[1] for one in set(self._pictures) - listed]
-            for old in filter(None, former):
-                try:
-                    os.unlink(old)
-                except OSError:
-                    pass  # the application still reads it; the directory goes with the panel
+            if path != former:
+                self._new_paths[job.id] = path
+                jobs, more_jobs = self._answers.get("jobs", ((), 0))
+                self._answers["jobs"] = _with_pictures(jobs, {job.id: path}), more_jobs
+                self._show()
+                _remove(former)
             self._ask_picture()
 
         return keep
+
+    def _forget_pictures(self, listed):
+        for gone in set(self._pictures) - listed:
+            _remove(self._pictures.pop(gone)[1])
 
     def _no_picture(self, job):
         def keep(_):
