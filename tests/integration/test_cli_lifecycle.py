@@ -19,8 +19,8 @@ from command_rig import (
 )
 from fake_node import NODE_ID, FakeNode
 
-from peerfarm.cli.lifecycle import await_hello
 from peerfarm.cli.main import main
+from peerfarm.cli.starting import await_hello
 from peerfarm.errors import PeerfarmError, RequestRefused
 
 

@@ -10,15 +10,13 @@ from typing import Any
 from peerfarm.cli import text
 from peerfarm.cli.arguments import WrongUsage
 from peerfarm.cli.exitcode import ExitCode
-from peerfarm.cli.place import absolute, local_file
+from peerfarm.cli.place import JOIN_VARIABLE, absolute, local_file
 from peerfarm.cli.screen import Screen
 from peerfarm.errors import PeerfarmError, RequestRefused
 from peerfarm.gateway.client import LocalClient
 
 JOIN_LIMIT_S = 60.0
 """Joining dials another machine and waits until the farm's state has come."""
-JOIN_VARIABLE = "PEERFARM_JOIN"
-"""Holds the join string for who would not have it in the list of processes, or for a start that nobody watches."""
 
 
 def add_init(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +134,7 @@ def _ask(method: str, params: dict[str, Any] | None = None, timeout_s: float = 1
 
 
 def _start_first(screen: Screen) -> None:
-    from peerfarm.cli.lifecycle import ensure_node  # noqa: PLC0415 - `status` needs no process
+    from peerfarm.cli.starting import ensure_node  # noqa: PLC0415 - `status` needs no process
 
     hello, is_new = ensure_node()
     if is_new:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from peerfarm.errors import ConfigError
 
+JOIN_VARIABLE = "PEERFARM_JOIN"
+"""Holds the join string for who would not have it in the list of processes, or for a start that nobody watches."""
+
 
 def local_file() -> Path:
     """Where the node of this user publishes its port and token: as `config.find_home` says, without its imports.
