@@ -12,7 +12,8 @@ from peerfarm.node.core import Core
 from peerfarm.node.forks import Forks
 from peerfarm.node.links import Claim, Link, Links
 from peerfarm.node.ownlog import OwnLog
-from peerfarm.node.presence import Peer, Presence
+from peerfarm.node.peer import Peer
+from peerfarm.node.presence import Presence
 from peerfarm.node.pulling import ASK_AGAIN_S, Pulling
 from peerfarm.protocol.messages import MAX_ROWS, Beat, VectorAsk, VectorTell, encode_message
 from peerfarm.state.logbook import decode_vector, encode_vector

@@ -14,8 +14,9 @@ from peerfarm.model.ids import JobId, NodeId, attempt_label
 from peerfarm.model.job import FilesMode, JobSpec
 from peerfarm.node.absent import members_there
 from peerfarm.node.core import Core
+from peerfarm.node.peer import Peer
 from peerfarm.node.pins import Held, Pins, result_key
-from peerfarm.node.presence import Peer, Presence
+from peerfarm.node.presence import Presence
 from peerfarm.node.slots import Attempt
 from peerfarm.policy.keepers import keepers_of
 from peerfarm.policy.liveness import PeerState

@@ -11,7 +11,8 @@ from peerfarm.node.core import Core
 from peerfarm.node.fitness import unfit_reason
 from peerfarm.node.jobindex import JobIndex
 from peerfarm.node.leases import OpenLeases
-from peerfarm.node.presence import Peer, Presence
+from peerfarm.node.peer import Peer
+from peerfarm.node.presence import Presence
 from peerfarm.node.replication import Replication
 from peerfarm.policy.dispatcher import dispatcher_of
 from peerfarm.policy.eligible import left_off

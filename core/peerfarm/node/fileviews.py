@@ -14,7 +14,8 @@ from peerfarm.node.copies import Copies
 from peerfarm.node.core import Core
 from peerfarm.node.filewaits import FileWaits
 from peerfarm.node.pace import Pace, left_s
-from peerfarm.node.presence import Peer, Presence
+from peerfarm.node.peer import Peer
+from peerfarm.node.presence import Presence
 from peerfarm.node.scenes import Scenes
 from peerfarm.policy.liveness import PeerState
 from peerfarm.state.farm import JobState, get_job

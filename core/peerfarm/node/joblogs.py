@@ -15,7 +15,8 @@ from peerfarm.node.desk import Desk
 from peerfarm.node.effects import ReadLog
 from peerfarm.node.inputs import LocalRequest, LogRead
 from peerfarm.node.params import optional, step_number
-from peerfarm.node.presence import Peer, Presence
+from peerfarm.node.peer import Peer
+from peerfarm.node.presence import Presence
 from peerfarm.protocol.messages import LogAsk, LogTell
 from peerfarm.state.actions import MAX_LAMPORT
 from peerfarm.state.farm import EMPTY_STEP, JobState, get_record

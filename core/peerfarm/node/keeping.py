@@ -9,8 +9,9 @@ from peerfarm.model.files import FetchEnded, FetchOrder, FetchProgressed
 from peerfarm.model.ids import ActionId, NodeId, attempt_label
 from peerfarm.node.copies import UNKNOWN
 from peerfarm.node.core import Core
+from peerfarm.node.peer import Peer
 from peerfarm.node.pins import Held, Pins, keep_key
-from peerfarm.node.presence import Peer, Presence
+from peerfarm.node.presence import Presence
 from peerfarm.policy.liveness import PeerState
 from peerfarm.protocol.messages import KeepAsk, KeepMoved, KeepTold
 from peerfarm.state.farm import EMPTY_STEP, Attempt, get_job, get_record

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
-from peerfarm.model.ids import ActionId, FarmId, JobId, NodeId, node_id_of
+from peerfarm.model.ids import FarmId, JobId, NodeId, node_id_of
 from peerfarm.model.job import JOB_VERSION
 from peerfarm.model.worker import AppTold, WorkerView
 from peerfarm.node.core import Core
 from peerfarm.node.effects import Dial
+from peerfarm.node.peer import Peer
 from peerfarm.policy.liveness import BEAT_S, DEAD_AFTER_LINK_LOSS_S, PeerState, Signs, counts_as_alive, judge
 from peerfarm.protocol.messages import (
     MAX_TOLD_ADDRESSES,
@@ -36,24 +36,6 @@ MAX_PLACES = 64
 """Members whose addresses go in one message, which has room for as many and as long ones as they may have."""
 GREET_EVERY_BEATS = 10
 """A greeting that got lost is made good by the next; a repeated one changes nothing."""
-
-
-@dataclass(slots=True)
-class Peer:
-    """What this node knows of another member; nothing of it is replicated."""
-
-    node: NodeId
-    signs: Signs
-    state: PeerState = PeerState.UNKNOWN
-    has_link: bool = False
-    has_greeted: bool = False
-    boot: str = ""
-    former_boots: tuple[str, ...] = ()
-    about: About | None = None
-    addresses: tuple[str, ...] = ()
-    beat: Beat | None = None
-    progress_s: dict[ActionId, tuple[int, float]] = field(default_factory=dict)
-    """Of its running attempts: progress, and when it last moved."""
 
 
 class Presence:

@@ -10,7 +10,7 @@ from peerfarm.node.core import Core
 from peerfarm.node.effects import ReadRows
 from peerfarm.node.inputs import RowsRead
 from peerfarm.node.links import Link, Links
-from peerfarm.node.presence import Peer
+from peerfarm.node.peer import Peer
 from peerfarm.protocol.messages import BATCH_BYTES, Actions, Pull
 from peerfarm.state.logbook import LogKey
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from peerfarm.node.core import Core
 from peerfarm.node.links import Links
-from peerfarm.node.presence import Peer, Presence
+from peerfarm.node.peer import Peer
+from peerfarm.node.presence import Presence
 from peerfarm.policy.neighbours import neighbours
 from peerfarm.protocol.messages import BATCH_BYTES, Actions, Held, encode_message
 from peerfarm.state.actions import Action, JobSubmitted, MemberRemoved

@@ -11,7 +11,8 @@ from peerfarm.node.core import Core
 from peerfarm.node.forks import Forks
 from peerfarm.node.links import Link, Links
 from peerfarm.node.ownlog import OwnLog
-from peerfarm.node.presence import Peer, Presence
+from peerfarm.node.peer import Peer
+from peerfarm.node.presence import Presence
 from peerfarm.node.pulling import Pulling
 from peerfarm.node.pushing import Pushing
 from peerfarm.protocol.messages import Actions

@@ -10,7 +10,8 @@ from peerfarm.errors import PeerProtocolError
 from peerfarm.model.ids import NodeId
 from peerfarm.node.core import Core
 from peerfarm.node.effects import SaveSnapshot
-from peerfarm.node.presence import Peer, Presence
+from peerfarm.node.peer import Peer
+from peerfarm.node.presence import Presence
 from peerfarm.node.replication import Replication
 from peerfarm.policy.liveness import PeerState
 from peerfarm.protocol.messages import MAX_ROWS, SnapshotGot, SnapshotPart
