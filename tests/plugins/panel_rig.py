@@ -16,7 +16,7 @@ for folder in ("integration", "e2e"):
         sys.path.append(str(TESTS / folder))
 
 PLUGINS = TESTS.parent / "plugins"
-FOLDERS = (PLUGINS / "blender" / "peerfarm", PLUGINS / "maya" / "scripts" / "peerfarm_maya")
+FOLDERS = (PLUGINS / "blender" / "peerfarm_blender", PLUGINS / "maya" / "scripts" / "peerfarm_maya")
 SHARED = ("client.py", "wire.py", "board.py")
 LIMIT_S = 20.0
 

@@ -13,7 +13,7 @@ from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1]
 PLUGINS = TESTS.parent / "plugins"
-COPIES = (PLUGINS / "blender" / "peerfarm", PLUGINS / "maya" / "scripts" / "peerfarm_maya")
+COPIES = (PLUGINS / "blender" / "peerfarm_blender", PLUGINS / "maya" / "scripts" / "peerfarm_maya")
 SHARED = ("board.py", "client.py", "wire.py")
 LIMIT_S = 20.0
 
