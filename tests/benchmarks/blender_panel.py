@@ -13,7 +13,7 @@ from panel import JOBS, NODES, answers
 REFRESHES = 40
 MEASURE = """
 import time
-from peerfarm import farm_panel, panel, state
+from peerfarm_blender import farm_panel, panel, state
 spent = bpy.app.driver_namespace["spent"] = {"turn": [], "draw": [0.0]}
 
 def measured(deed, note):
@@ -46,7 +46,7 @@ areas = bpy.context.window_manager.windows[0].screen.areas
 next(area for area in areas if area.type == "PROPERTIES").spaces.active.context = "OUTPUT"
 """
 TOLD = "answer = bpy.app.driver_namespace['spent']"
-AGAIN = "from peerfarm.state import session\nsession().board.refresh()"
+AGAIN = "from peerfarm_blender.state import session\nsession().board.refresh()"
 
 
 def run(scale: float) -> dict[str, Any]:

@@ -20,7 +20,7 @@ JOBS, NODES = 500, 50
 def run(scale: float) -> dict[str, Any]:
     """Processor time of the calling thread for each refresh, in ms, and the longest single tick."""
     from fake_node import FakeNode  # noqa: PLC0415 - found through the path above
-    from panel_rig import board, client  # noqa: PLC0415 - the same
+    from shared_parts import board, client  # noqa: PLC0415 - the same
 
     refreshes = max(5, int(60 * scale))
     farm = _Farm()

@@ -56,7 +56,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     shutil.copytree(ROOT / "core/peerfarm", folder / "core/peerfarm", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "plugins", folder / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "plugins/blender/peerfarm/__init__.py").write_text(ADD_ON, "utf-8")
+    (folder / "plugins/blender/peerfarm_blender/__init__.py").write_text(ADD_ON, "utf-8")
     return folder
 
 
@@ -73,7 +73,7 @@ def test_blender_starts_with_the_add_on_until_it_is_taken_back(tmp_path: Path, c
     (row,) = plugins(argv, home, "uninstall", "blender", **paths)
     assert (row["state"], row["enabled"], row["installed"]) == ("none", None, "")
     assert not Path(row["directory"]).exists()
-    told = printed_by_blender(home, "import bpy; print('ON', 'peerfarm' in bpy.context.preferences.addons)")
+    told = printed_by_blender(home, "import bpy; print('ON', 'peerfarm_blender' in bpy.context.preferences.addons)")
     assert "ON False" in told
     assert "REGISTERED" not in told
 
@@ -92,7 +92,7 @@ def test_an_artist_may_switch_the_add_on_on_herself(tmp_path: Path, checkout: Pa
 def test_a_broken_add_on_is_said_not_to_be_switched_on(tmp_path: Path, checkout: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    (checkout / "plugins/blender/peerfarm/__init__.py").write_text(ADD_ON.replace("print(", "broken("), "utf-8")
+    (checkout / "plugins/blender/peerfarm_blender/__init__.py").write_text(ADD_ON.replace("print(", "broken("), "utf-8")
     argv, paths = [sys.executable, "-m", "peerfarm"], {"PYTHONPATH": str(checkout / "core")}
     (row,) = plugins(argv, home, "install", "blender", **paths)
     assert row["enabled"] is False
@@ -122,5 +122,5 @@ def test_an_installed_wheel_brings_the_plug_ins(tmp_path: Path) -> None:
     place = Path(said[3].splitlines()[0])
     assert place.is_relative_to(folder.resolve())
     assert (place / "scripts/peerfarm_maya/client.py").is_file()
-    sent = home / ".config/blender/9.9/scripts/addons/peerfarm/client.py"
-    assert sent.read_bytes() == (ROOT / "plugins/blender/peerfarm/client.py").read_bytes()
+    sent = home / ".config/blender/9.9/scripts/addons/peerfarm_blender/client.py"
+    assert sent.read_bytes() == (ROOT / "plugins/blender/peerfarm_blender/client.py").read_bytes()

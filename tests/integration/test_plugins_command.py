@@ -24,7 +24,7 @@ class Studio:
 
     def __init__(self, directory: Path) -> None:
         self.home = directory
-        self.addons = directory / ".config/blender/9.9/scripts/addons/peerfarm"
+        self.addons = directory / ".config/blender/9.9/scripts/addons/peerfarm_blender"
         self.addons.parents[2].mkdir(parents=True)
         self.modules = directory / "maya/modules"
         self.modules.parent.mkdir()
@@ -87,6 +87,18 @@ def test_installing_again_brings_an_older_one_up_to_date_and_removes_what_it_no_
     assert not former.exists()
 
 
+def test_an_add_on_under_its_former_name_is_replaced(studio: Studio) -> None:
+    studio.run("install", "blender")
+    former = studio.addons.with_name("peerfarm")
+    studio.addons.rename(former)
+    record = studio.home / "farm/plugins.json"
+    record.write_text(record.read_text("utf-8").replace("addons/peerfarm_blender", "addons/peerfarm"), "utf-8")
+    assert studio.states("status", "blender") == {"blender": "old"}
+    assert studio.states("install", "blender") == {"blender": "current"}
+    assert [path.name for path in studio.addons.parent.iterdir()] == ["peerfarm_blender"]
+    assert "addons/peerfarm/" not in record.read_text("utf-8")
+
+
 def test_a_folder_that_cannot_be_written_is_told(studio: Studio) -> None:
     studio.modules.write_text("a file where a folder belongs", "utf-8")
     (row,) = studio.run("install", "maya", code=1)
@@ -116,7 +128,7 @@ def test_each_system_has_its_folders(tmp_path: Path) -> None:
     )
     (blender,) = places("blender", "Windows", windows)
     assert blender.version == "4.2"  # 2.93 is too old
-    assert blender.directory.as_posix().endswith("Blender/4.2/scripts/addons/peerfarm")
+    assert blender.directory.as_posix().endswith("Blender/4.2/scripts/addons/peerfarm_blender")
     (panel,) = places("aftereffects", "Windows", windows)
     assert panel.directory.as_posix().endswith("After Effects/24.1/Scripts/ScriptUI Panels")
     assert places("maya", "Windows", windows)[0].directory.as_posix().endswith("Documents/maya/modules")
@@ -135,7 +147,7 @@ def test_each_system_has_its_folders(tmp_path: Path) -> None:
 def test_blenders_own_word_on_where_scripts_lie_goes_first(tmp_path: Path) -> None:
     environ = {**home_of(tmp_path, ".config/blender/4.2"), "BLENDER_USER_SCRIPTS": "/studio/scripts"}
     (place,) = places("blender", "Linux", environ)
-    assert place.directory == Path("/studio/scripts/addons/peerfarm")
+    assert place.directory == Path("/studio/scripts/addons/peerfarm_blender")
 
 
 def test_how_a_node_is_started_is_left_for_plug_ins(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import bpy
 
 ADDONS, FOLDER = sys.argv[sys.argv.index("--") + 1 :]
 sys.path.insert(0, ADDONS)
-import peerfarm  # noqa: E402 - the add-on, which Blender would import from its own folder
+import peerfarm_blender  # noqa: E402 - the add-on, which Blender would import from its own folder
 
 
 def look() -> float:
@@ -32,5 +32,5 @@ def look() -> float:
     return 0.05
 
 
-peerfarm.register()
+peerfarm_blender.register()
 bpy.app.timers.register(look, first_interval=1.0, persistent=True)

@@ -8,7 +8,7 @@ import sys
 import bpy
 
 sys.path.insert(0, sys.argv[-1])
-import peerfarm
+import peerfarm_blender
 
 
 def classes() -> set[str]:
@@ -19,8 +19,8 @@ def classes() -> set[str]:
 before = classes()
 seen = []
 for _ in range(2):
-    peerfarm.register()
-    from peerfarm import settings
+    peerfarm_blender.register()
+    from peerfarm_blender import settings
 
     scene = bpy.context.scene
     scene.peerfarm.frames_from, scene.peerfarm.frames = "CUSTOM", "1-3"
@@ -28,5 +28,5 @@ for _ in range(2):
     scene.peerfarm.view_layers, scene.view_layers[0].peerfarm_render = "CHOSEN", True
     read = settings.read(scene)
     seen.append([read.version, read.frames, read.cameras, read.view_layers, hasattr(bpy.types, "PEERFARM_PT_send")])
-    peerfarm.unregister()
+    peerfarm_blender.unregister()
 sys.stdout.write("\nFOUND " + json.dumps({"seen": seen, "left": sorted(classes() - before)}) + "\n")

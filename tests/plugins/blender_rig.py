@@ -102,7 +102,7 @@ class BlenderOnDesktop:
 
     def session(self, expression: str) -> Any:
         """Something of the add-on's session, e.g. `now.phase`."""
-        return self.ask(f"from peerfarm.state import session\nnow = session()\nanswer = {expression}")
+        return self.ask(f"from peerfarm_blender.state import session\nnow = session()\nanswer = {expression}")
 
     def picture(self, name: str) -> Path:
         """A screenshot, kept for people."""

@@ -13,8 +13,8 @@ from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1]
 PLUGINS = TESTS.parent / "plugins"
-COPIES = (PLUGINS / "blender" / "peerfarm", PLUGINS / "maya" / "scripts" / "peerfarm_maya")
-SHARED = ("board.py", "client.py", "wire.py")
+COPIES = (PLUGINS / "blender" / "peerfarm_blender", PLUGINS / "maya" / "scripts" / "peerfarm_maya")
+SHARED = ("board.py", "client.py", "launch.py", "wire.py")
 LIMIT_S = 20.0
 
 for _folder in ("integration", "e2e"):  # FakeNode, and real farms
@@ -29,6 +29,7 @@ _package.__path__ = [str(COPIES[0])]
 sys.modules.setdefault("peerfarm_shared", _package)
 client = importlib.import_module("peerfarm_shared.client")
 wire = importlib.import_module("peerfarm_shared.wire")
+launch = importlib.import_module("peerfarm_shared.launch")
 board = importlib.import_module("peerfarm_shared.board")
 
 

@@ -187,9 +187,9 @@ def sent_headless(scene: Path, home: Path) -> dict[str, Any]:
 HEADLESS = """
 import json, sys
 sys.path.insert(0, sys.argv[-1])
-import peerfarm
-peerfarm.register()
-from peerfarm import headless
+import peerfarm_blender
+peerfarm_blender.register()
+from peerfarm_blender import headless
 real = headless.call_once
 
 def call_once(app, version, method, params, **rest):
@@ -198,10 +198,10 @@ def call_once(app, version, method, params, **rest):
     return real(app, version, method, params, **rest)
 
 headless.call_once = call_once
-peerfarm.submit()
+peerfarm_blender.submit()
 """
 LISTEN = """
-from peerfarm import drawing
+from peerfarm_blender import drawing
 real, heard = drawing.bar, bpy.app.driver_namespace.setdefault("heard", [])
 
 def bar(layout, context, row, fraction, words):
@@ -209,7 +209,7 @@ def bar(layout, context, row, fraction, words):
     real(layout, context, row, fraction, words)
 
 drawing.bar = bar
-from peerfarm.state import session
+from peerfarm_blender.state import session
 board = session().board
 send = board.send
 
@@ -223,7 +223,7 @@ board.send = note
 HEARD = "answer = bpy.app.driver_namespace['heard'][-1:]"
 SENT = "answer = bpy.app.driver_namespace['sent']"
 PICTURED = """
-from peerfarm.state import picture_of, session
+from peerfarm_blender.state import picture_of, session
 answer = picture_of(session().board.view.jobs[0].thumbnail)
 """
 CONTEXT = """

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
+import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
-from blender_rig import ADDONS, program
+from blender_rig import ADDONS, ROOT, program
+
+from peerfarm import __version__
+
+sys.path.append(str(ROOT / "tests" / "integration"))
+from fake_node import FakeNode
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(120)]
 
+ADDON = ADDONS / "peerfarm_blender"
+LINE = "bpy.ops.peerfarm.send()"
+"""The README's, which is to work whatever name Blender gives the add-on."""
+SCENE = """
+import sys
+import peerfarm
+print("NAMESAKE", peerfarm.__file__)
+scene = bpy.context.scene
+scene.frame_end, scene.render.filepath = 3, "//frames/sea_"
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])
+"""
 REGISTERS = Path(__file__).with_name("blender_registers.py")
 
 
@@ -53,14 +74,94 @@ def test_the_add_on_is_switched_on_and_off_without_a_trace_in_newer_blenders(ver
     assert registered([str(module_python(version)), str(REGISTERS), str(ADDONS)]) == expected(version)
 
 
-def test_blenders_own_tool_takes_the_manifest_and_builds_the_extension(tmp_path: Path) -> None:
-    python = module_python("4.2")
-    (tool,) = python.parents[1].glob("lib/python3*/site-packages/bpy/4.2/scripts/addons_core/bl_pkg/cli/blender_ext.py")
-    source = tmp_path / "peerfarm"
-    shutil.copytree(ADDONS / "peerfarm", source, ignore=shutil.ignore_patterns("__pycache__"))
-    for words in (["validate", str(source)], ["build", "--source-dir", str(source), "--output-dir", str(tmp_path)]):
+def environment(folder: Path, home: Path) -> dict[str, str]:
+    """Settings of its own, no other paths; and the node's package where Blender's Python finds it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "BLENDER_"))}
+    own = {
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "BLENDER_USER_RESOURCES": str(folder / "own"),
+    }
+    core = {"PYTHONPATH": str(ROOT / "core"), "PYTHONDONTWRITEBYTECODE": "1", "PEERFARM_HOME": str(home)}
+    return {**kept, **own, **core}
+
+
+def sent(argv: list[str], folder: Path, script: str) -> dict[str, Any]:
+    """The job that a node gets when this Blender runs the script, started where the add-on's namesake is found too."""
+    home, scene = folder / "home", folder / "sea.blend"
+    home.mkdir(parents=True)
+    program_text = f"import bpy\n{script}\n{SCENE}\n{LINE}"
+    apps = [{"app": "blender", "version": version, "tags": ["denoiser"]} for version in ("3.4.1", "4.2.1", "5.0.1")]
+    nodes = {"nodes": [{"name": "oak", "state": "live", "render": True, "apps": apps, "pools": []}]}
+    answer = {"job": "j1", "frames": 3, "tasks": 3, "warnings": [], "files": {}}
+    with FakeNode(home, {"nodes": nodes, "submit": answer}) as node:
+        told = subprocess.run(
+            [*argv, program_text, str(scene)],
+            env=environment(folder, home),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+        )
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert f"NAMESAKE {ROOT / 'core/peerfarm/__init__.py'}" in told.stdout
+        assert "sent sea as job j1" in told.stdout
+        (job,) = [dict(params["job"]) for method, params in node.asked if method == "submit"]
+    return {**job, "steps": [{**step, "params": {}, "output": {}, "requires": {}} for step in job["steps"]]}
+
+
+EXPECTED = {
+    "name": "sea",
+    "priority": 50,
+    "steps": [
+        {"name": "render", "app": "blender", "params": {}, "frames": "1-3", "chunk": 1, "output": {}, "requires": {}}
+    ],
+}
+
+
+def test_the_nodes_package_on_debians_blenders_path_does_not_hide_the_add_on(tmp_path: Path) -> None:
+    addons = tmp_path / "own/scripts/addons/peerfarm_blender"
+    shutil.copytree(ADDON, addons, ignore=shutil.ignore_patterns("__pycache__"))
+    argv = [program("blender"), "-b", "--addons", addons.name, "--python-exit-code", "4", "--python-expr"]
+    assert sent(argv, tmp_path, "import sys") == EXPECTED
+
+
+@pytest.mark.parametrize("version", ["4.2", "5.0"])
+def test_one_line_sends_the_same_job_from_the_add_on_and_from_the_extension(version: str, tmp_path: Path) -> None:
+    python = module_python(version)
+    addons = tmp_path / "one/own/scripts/addons/peerfarm_blender"
+    shutil.copytree(ADDON, addons, ignore=shutil.ignore_patterns("__pycache__"))
+    as_add_on = sent(
+        [str(python), "-c"], tmp_path / "one", "import addon_utils\nassert addon_utils.enable('peerfarm_blender')"
+    )
+    built = build(python, tmp_path)
+    install = f"bpy.ops.extensions.package_install_files(filepath={str(built)!r}, repo='user_default')"
+    assert sent([str(python), "-c"], tmp_path / "two", install) == as_add_on == EXPECTED
+
+
+def test_all_parts_of_the_add_on_say_the_same_version() -> None:
+    information = ast.literal_eval((ADDON / "__init__.py").read_text("utf-8").split("bl_info = ")[1].split("\n\n")[0])
+    manifest = tomllib.loads((ADDON / "blender_manifest.toml").read_text("utf-8"))
+    headless = re.search(r'^VERSION = "(.+)"$', (ADDON / "headless.py").read_text("utf-8"), re.MULTILINE)
+    assert headless
+    told = {".".join(map(str, information["version"])), manifest["version"], headless[1]}
+    assert told == {__version__}
+    assert manifest["id"] == ADDON.name
+
+
+def build(python: Path, folder: Path) -> Path:
+    """The extension, by Blender's own tool."""
+    (tool,) = python.parents[1].glob("lib/python3*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    source = folder / "source"
+    shutil.copytree(ADDON, source, ignore=shutil.ignore_patterns("__pycache__"))
+    for words in (["validate", str(source)], ["build", "--source-dir", str(source), "--output-dir", str(folder)]):
         ended = subprocess.run([str(python), str(tool), *words], capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
-    (built,) = tmp_path.glob("peerfarm-*.zip")
-    wanted = {path.name for path in source.iterdir()}
+    (built,) = folder.glob("*.zip")
+    return built
+
+
+def test_blenders_own_tool_takes_the_manifest_and_builds_the_extension(tmp_path: Path) -> None:
+    built = build(module_python("4.2"), tmp_path)
+    wanted = {path.name for path in ADDON.iterdir() if path.name != "__pycache__"}
     assert {name.rpartition("/")[2] for name in zipfile.ZipFile(built).namelist()} == wanted

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shared_parts import COPIES, LIMIT_S, SHARED, FakeNode, client, drain_until, threads, wire
+from shared_parts import COPIES, LIMIT_S, SHARED, FakeNode, client, drain_until, launch, threads, wire
 
 from peerfarm.errors import RequestRefused
 
@@ -289,13 +289,13 @@ def launching(home: Path, argv: list[str], **environment: str) -> Path:
     return path
 
 
-def test_the_start_button_starts_the_node_once_without_the_applications_python(
+def test_the_start_button_starts_the_node_once_without_what_the_application_set_for_itself(
     tmp_path: Path, make_link: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = tmp_path / "told.json"
-    monkeypatch.setenv("PYTHONHOME", "/the/application/python")
-    monkeypatch.setenv("PYTHONPATH", "/the/application/scripts")
-    launching(tmp_path, [sys.executable, "-c", TELLER, str(told)], PEERFARM_HOME=str(tmp_path))
+    for name in ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH"):
+        monkeypatch.setenv(name, "/the/application")
+    launching(tmp_path, [sys.executable, "-c", TELLER, str(told)], PEERFARM_HOME=str(tmp_path), LD_LIBRARY_PATH="/own")
     link = make_link()
     assert "is starting" in link.start_node()
     deadline_s = time.monotonic() + LIMIT_S
@@ -303,16 +303,81 @@ def test_the_start_button_starts_the_node_once_without_the_applications_python(
         assert time.monotonic() < deadline_s
     environment = json.loads(told.read_text("utf-8"))
     assert environment["PEERFARM_HOME"] == str(tmp_path)
-    assert [name for name in environment if name.startswith("PYTHON")] == []
-    told.unlink()
+    assert environment["LD_LIBRARY_PATH"] == "/own"
+    assert "/the/application" not in environment.values()
     launching(tmp_path, [str(tmp_path / "no such program")])
     assert "is starting" in link.start_node()  # a second click starts nothing
     link._started_s -= client.START_AGAIN_S
     assert "could not be started" in link.start_node()
 
 
+def start_in_vain(link: Any) -> tuple[str, str]:
+    """What the panel says after a click on Start that leads to nothing, and what to do."""
+    link.open()
+    drain_until(link, lambda: link.can_start)
+    link.start_node()
+    drain_until(link, lambda: "could not be started" in link.sentence)
+    assert link.can_start
+    assert ask(link, "status").sentence == link.sentence
+    return link.sentence, link.hint
+
+
+SCOLDS = "import sys; sys.exit('peerfarm: the disk is full\\n  Make some room.')"
+GARBLES = "import sys; sys.stderr.write('x' * 100000 + chr(10) + 'No module named peerfarm'); sys.exit(1)"
+
+
+@pytest.mark.parametrize(
+    ("argv", "words", "what_to_do"),
+    [
+        (["/gone/python", "-m", "peerfarm", "start"], "/gone/python is not there any more", "Install peerfarm again"),
+        (["/"], "Permission denied", "Run `peerfarm start`"),
+        ([sys.executable, "-c", SCOLDS], "could not be started: the disk is full.", "Make some room."),
+        ([sys.executable, "-c", GARBLES], "could not be started: No module named peerfarm.", "Run `peerfarm start`"),
+        ([sys.executable, "-c", "raise SystemExit(3)"], "exit code 3", "Run `peerfarm start`"),
+    ],
+)
+def test_a_start_that_fails_says_why_and_what_to_do(
+    tmp_path: Path, make_link: Callable[..., Any], argv: list[str], words: str, what_to_do: str
+) -> None:
+    launching(tmp_path, argv)
+    link = make_link()
+    sentence, hint = start_in_vain(link)
+    assert words in sentence
+    assert what_to_do in hint
+    with FakeNode(tmp_path, {"status": {}}):  # somebody followed the advice
+        drain_until(link, lambda: link.state == "connected")
+    drain_until(link, lambda: link.state != "connected")
+    assert "could not be started" not in link.sentence
+
+
+def test_where_peerfarm_never_ran_the_start_button_says_how_it_is_found(
+    tmp_path: Path, make_link: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sentence, hint = start_in_vain(make_link())
+    assert "where it is" in sentence
+    assert "this button finds it" in hint
+
+
+def test_a_start_that_takes_too_long_is_told(
+    tmp_path: Path, make_link: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "START_LIMIT_S", 0.2)
+    launching(tmp_path, ["sleep", "2"])
+    link = make_link()
+    link.open()
+    drain_until(link, lambda: link.can_start)
+    link.start_node()
+    assert not link.can_start
+    assert "is starting" in link.sentence
+    drain_until(link, lambda: "did not start within" in link.sentence)
+    assert link.can_start
+
+
 def test_a_launch_file_that_others_can_write_starts_nothing(tmp_path: Path, make_link: Callable[..., Any]) -> None:
     told = tmp_path / "told.json"
     launching(tmp_path, [sys.executable, "-c", TELLER, str(told)]).chmod(0o666)
-    assert "Other users can read or write" in make_link().start_node()
+    sentence, hint = start_in_vain(make_link())
+    assert "Other users can read or write" in sentence
+    assert "writes that file anew" in hint
     assert not told.exists()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -71,6 +74,58 @@ def test_a_panel_follows_a_real_node_through_a_restart(node: RealNode, tmp_path:
     deadline_s = time.monotonic() + LIMIT_S
     while node.home.local.exists():
         assert time.monotonic() < deadline_s
+
+
+@pytest.fixture
+def shown(node: RealNode) -> Iterator[Any]:
+    """A panel whose node was killed; one that its button starts is stopped at the end."""
+    node.kill()
+    link = client.Link("maya 2024", "0.1.0", str(node.directory))
+    shown = board.Board(link)
+    link.open()
+    try:
+        yield shown
+    finally:
+        link.close()
+        shown.close()
+        with suppress(wire.Fault):
+            client.call_once("maya 2024", "0.1.0", "stop", home=str(node.directory))
+
+
+def test_a_stranger_on_the_killed_nodes_port_does_not_keep_the_button_from_starting_it(
+    node: RealNode, shown: Any
+) -> None:
+    port = json.loads(node.home.local.read_text("utf-8"))["port"]
+    with socket.create_server(("127.0.0.1", port)) as stranger:
+        says = threading.Thread(target=greet, args=(stranger,), daemon=True)
+        says.start()
+        tick_until(shown, lambda: "is not peerfarm" in shown.view.sentence)
+        assert shown.view.can_start
+        shown.start_node()
+        tick_until(shown, lambda: shown.view.farm == "demo", 30.0)
+        stranger.shutdown(socket.SHUT_RDWR)
+        says.join(LIMIT_S)
+
+
+def greet(stranger: socket.socket) -> None:
+    """Speak as a web server does, to everybody."""
+    with suppress(OSError):
+        while True:
+            link, _ = stranger.accept()
+            with link, suppress(OSError):
+                link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                link.recv(4096)
+
+
+def test_a_node_that_cannot_write_its_home_says_so_in_the_panel(node: RealNode, shown: Any) -> None:
+    logs = node.directory / "logs"
+    shutil.rmtree(logs)
+    logs.write_text("a file where a folder belongs", "utf-8")
+    tick_until(shown, lambda: shown.view.can_start)
+    shown.start_node()
+    tick_until(shown, lambda: "could not be started" in shown.view.sentence)
+    assert str(logs) in shown.view.sentence
+    assert "Make it writable" in shown.view.hint
 
 
 def test_a_question_without_a_window_is_answered_by_a_real_node(node: RealNode) -> None:

@@ -118,7 +118,8 @@ def refused(link: Any) -> tuple[str, str]:
 )
 def test_what_is_no_node_is_told_in_words(tmp_path: Path, link: Any, says: bytes) -> None:
     with Stranger(tmp_path, says):
-        assert refused(link)[0] == "What answers on peerfarm's port is not peerfarm."
+        assert refused(link) == ("What answers on peerfarm's port is not peerfarm.", wire.START_HINT)
+        assert link.can_start
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,8 @@ def test_a_wrong_token_is_told_in_words_and_mends_itself(tmp_path: Path, link: A
     with FakeNode(tmp_path) as node:
         right = node.local_file.read_text("utf-8")
         write_place(tmp_path, {**json.loads(right), "token": "0" * 64})
-        assert refused(link) == ("peerfarm did not accept this plug-in.", "Restart peerfarm.")
+        assert refused(link)[0] == "peerfarm did not accept this plug-in."
+        assert link.can_start
         write_place(tmp_path, right)
         drain_until(link, lambda: link.state == "connected")
 
@@ -175,6 +177,7 @@ def test_a_node_of_another_version_says_what_to_update(
         sentence, hint = refused(link)
     assert "different versions" in sentence
     assert "peerfarm plugins install" in hint
+    assert not link.can_start
 
 
 @pytest.mark.parametrize(
@@ -184,7 +187,8 @@ def test_a_node_of_another_version_says_what_to_update(
 )  # fmt: skip
 def test_a_damaged_local_file_is_named(tmp_path: Path, link: Any, content: str) -> None:
     path = write_place(tmp_path, content)
-    assert refused(link) == (f"{path} is damaged.", "Restart peerfarm.")
+    assert refused(link) == (f"{path} is damaged.", wire.START_HINT)
+    assert link.can_start
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o602])

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from panel_rig import PLUGINS
-
-from farm_rig import RealFarm  # isort: skip - found through panel_rig
+from shared_parts import PLUGINS, RealFarm
 
 ANY = "…"
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 
+from peerfarm.cli.pluginplaces import ADD_ON, FORMER_ADD_ON
+
 LIMIT_S = 120.0
 _TOLD = "PEERFARM "
-_TELL = f"import bpy; print({_TOLD!r} + str('peerfarm' in bpy.context.preferences.addons))"
-_ENABLE = "import addon_utils; addon_utils.enable('peerfarm', default_set=True, persistent=True)"
-_DISABLE = "import addon_utils; addon_utils.disable('peerfarm', default_set=True)"
+# It may be an extension as well, which Blender calls bl_ext.REPOSITORY.NAME; one of the two is enough.
+_IS_ON = f"any(name.rpartition('.')[2] == {ADD_ON!r} for name in bpy.context.preferences.addons.keys())"
+_TELL = f"import bpy; print({_TOLD!r} + str({_IS_ON}))"
+_FORGET = f"import addon_utils; addon_utils.disable({FORMER_ADD_ON!r}, default_set=True)"
+_ENABLE = f"import addon_utils; addon_utils.enable({ADD_ON!r}, default_set=True, persistent=True)"
+_DISABLE = f"import addon_utils; addon_utils.disable({ADD_ON!r}, default_set=True)"
 _SAVE = "import bpy; bpy.ops.wm.save_userpref()"
 
 
 def enable(program: str) -> bool:
     """Switch the add-on on; False when that Blender does not do it."""
-    return is_enabled(program) is True or _ask(program, _ENABLE, _SAVE, _TELL) is True
+    return is_enabled(program) is True or _ask(program, _FORGET, _ENABLE, _SAVE, _TELL) is True
 
 
 def disable(program: str) -> None:
@@ -30,7 +35,7 @@ def is_enabled(program: str) -> bool | None:
 
 
 def _ask(program: str, *lines: str) -> bool | None:
-    # Our own package bears the add-on's name: a path that leads Blender's Python to it would hide the add-on.
+    # Blender brings its own Python: paths of ours would lead it to packages of another.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     try:
         told = subprocess.run(  # noqa: S603 - a program that was found where applications are installed

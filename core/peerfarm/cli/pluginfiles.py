@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import peerfarm
-from peerfarm.cli.pluginplaces import Place
+from peerfarm.cli.pluginplaces import ADD_ON, FORMER_ADD_ON, Place
 from peerfarm.errors import PeerfarmError
 
 _SKIPPED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache"})
@@ -39,7 +39,7 @@ def contents(place: Place, plugins: Path) -> dict[Path, bytes]:
         return {place.directory / MODULE: filled.encode()}
     if place.app == "aftereffects":
         return {place.directory / PANEL: (plugins / "aftereffects" / PANEL).read_bytes()}
-    root = plugins / "blender/peerfarm"
+    root = plugins / "blender" / ADD_ON
     return {place.directory / path.relative_to(root): path.read_bytes() for path in _files(root)}
 
 
@@ -106,6 +106,8 @@ def install(place: Place, plugins: Path, record: Record) -> list[str]:
         draft.write_bytes(content)
         draft.replace(path)
         record.written[str(path)] = _digest(content)
+    _remove_empty(place)
+    record.versions.pop(str(place.directory.with_name(FORMER_ADD_ON)), None)
     record.versions[str(place.directory)] = peerfarm.__version__
     record.save()
     return []
@@ -150,20 +152,24 @@ def _below(place: Place, record: Record) -> list[Path]:
     own = {place.directory / MODULE, place.directory / PANEL}
     found = [Path(path) for path in record.written]
     if place.app == "blender":
-        return [path for path in found if path.is_relative_to(place.directory)]
+        return [path for path in found if any(map(path.is_relative_to, _add_ons(place)))]
     return [path for path in found if path in own]
 
 
+def _add_ons(place: Place) -> tuple[Path, Path]:
+    """The add-on's folder, and the one it had under its former name."""
+    return place.directory, place.directory.with_name(FORMER_ADD_ON)
+
+
 def _remove_empty(place: Place) -> None:
-    """The add-on's own folder, when nothing of anybody is left in it; compiled leftovers count as nothing."""
-    if place.app != "blender" or not place.directory.is_dir():
-        return
-    for folder, _, names in os.walk(place.directory, topdown=False):
-        if Path(folder).name == "__pycache__":
-            for name in names:
-                Path(folder, name).unlink()
-        if not any(Path(folder).iterdir()):
-            Path(folder).rmdir()
+    """The add-on's own folders, where nothing of anybody is left in them; compiled leftovers count as nothing."""
+    for root in _add_ons(place) if place.app == "blender" else ():
+        for folder, _, names in os.walk(root, topdown=False):
+            if Path(folder).name == "__pycache__":
+                for name in names:
+                    Path(folder, name).unlink()
+            if not any(Path(folder).iterdir()):
+                Path(folder).rmdir()
 
 
 def _digest(content: bytes) -> str:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LEAST_BLENDER = (3, 3)
+ADD_ON = "peerfarm_blender"
+"""What Blender imports. Not `peerfarm`: where Blender finds that package too, it takes it for the add-on and fails."""
+FORMER_ADD_ON = "peerfarm"
 ASK_LIMIT_S = 30.0
 """The longest that a program may take to say its version."""
 _VERSION = re.compile(r"(\d+)\.(\d+)")
@@ -65,7 +68,7 @@ def _blender(system: str, environ: Mapping[str, str], home: Path) -> Iterator[Pl
     for version in sorted(versions, key=_numbers):
         if _numbers(version) >= LEAST_BLENDER:
             scripts = Path(chosen) if chosen else settings / version / "scripts"
-            yield Place("blender", version, scripts / "addons" / "peerfarm", versions[version])
+            yield Place("blender", version, scripts / "addons" / ADD_ON, versions[version])
 
 
 def _version_of(program: Path) -> str:

@@ -32,6 +32,22 @@ def ensure_node() -> tuple[dict[str, Any], bool]:
             return client.hello, False
     except NotRunning:
         return _start_node(), True
+    except PeerfarmError:
+        # A damaged file, or a stranger on a killed node's port: what it left must not keep the next from starting.
+        if _is_in_use():
+            raise
+        return _start_node(), True
+
+
+def _is_in_use() -> bool:
+    """Whether a node runs in this user's home, though it does not answer as one."""
+    from peerfarm.store import HomeLock  # noqa: PLC0415 - slow to load, and hardly ever needed
+
+    try:
+        HomeLock(node_settings()[0].data / "lock").release()
+    except PeerfarmError:
+        return True
+    return False
 
 
 def node_settings() -> tuple[Home, Settings]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 LAUNCH = "launch.json"
 """Beside `local.json`; stays when the node stops."""
-_KEPT = ("PEERFARM_HOME", "PYTHONPATH")
-"""Without these another node would start, or none."""
+_KEPT = ("PEERFARM_HOME", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""Without these another node would start, or none; an application's own are not passed on."""
 
 _logger = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ class Session:
     """One for each Blender, while the add-on is on."""
 
     def __init__(self) -> None:
-        self.link = Link(headless.application(), headless.addon_version())
+        self.link = Link(headless.application(), headless.VERSION)
         self.board = Board(self.link, limit=JOBS)
         self.phase = IDLE
         self.findings: Sequence[Finding] = ()
@@ -52,6 +52,8 @@ class Session:
         """Revision of the view, and the notice, that were drawn last."""
         self._draft: Draft | None = None
         self._allowed: frozenset[str] = frozenset()
+        self._is_sure = False
+        """Whether every question is answered with yes."""
         self._nodes: list[dict[str, Any]] | None = None
         self._missing: list[str] | None = None
         self._begun_s = 0.0
@@ -90,13 +92,18 @@ class Session:
 
     # Sending
 
-    def send(self, scene: Any) -> str:
-        """Begin to send the scene; gives a sentence for the status bar."""
+    def send(self, scene: Any, *, anyway: bool = False, copy: bool = False) -> str:
+        """Begin to send the scene; gives a sentence for the status bar.
+
+        Args:
+            anyway: Answer every question with yes, as `send_anyway` does.
+            copy: Send a copy of what is in memory, whether or not Blender knows of changes.
+        """
         if self.phase in (CHECKING, PACKING):
             return "A scene is on its way already."
         self._forget()
         self.open()
-        self._draft = Draft(scene)
+        self._draft, self._is_sure = Draft(scene, copy=copy), anyway
         found = checks.check_scene(self._draft.settings)
         if any(finding.severity == checks.STOP for finding in found):
             return self._ask(sorted(found, key=lambda finding: finding.severity != checks.STOP))
@@ -136,7 +143,10 @@ class Session:
             self._pack()
 
     def _ask(self, findings: Sequence[Finding]) -> str:
+        is_new = self.phase == CHECKING or checks.allowances(findings) - self._allowed
         self.phase, self.findings, self.words, self.has_changed = ASKING, findings, "", True
+        if self._is_sure and is_new:
+            self.send_anyway()
         return findings[0].sentence
 
     @property

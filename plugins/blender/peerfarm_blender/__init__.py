@@ -29,9 +29,10 @@ def unregister() -> None:
 
 
 def submit(*, anyway: bool = False, copy: bool = False) -> str:
-    """Send the open scene from a script and wait until the farm has it; gives the job's id.
+    """Send the open scene from a script without a window and wait until the farm has it; gives the job's id.
 
-    The job is the one that the button sends, with the settings that are in the scene.
+    The job is the one that the button sends, with the settings that are in the scene; `bpy.ops.peerfarm.send()` does
+    the same, whatever name Blender gives this module.
 
     Args:
         anyway: Send although a check asks for an answer, as the button Send Anyway does.

@@ -216,8 +216,9 @@ class Board(object):
         self.link.call("log", {"job": job, "tail": LOG_BYTES}, show, self._failed)
 
     def start_node(self):
-        """Start peerfarm on this machine."""
-        self.notice = self.link.start_node()
+        """Start peerfarm on this machine; a sentence, and the view tells how that goes."""
+        self.notice = ""
+        return self.link.start_node()
 
     @property
     def is_sending(self):

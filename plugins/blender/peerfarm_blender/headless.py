@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sending without a window.
-
-`blender -b scene.blend --addons peerfarm --python-expr "import peerfarm; peerfarm.submit()"`
-"""
+"""Sending without a window: `blender -b scene.blend --python-expr "import bpy; bpy.ops.peerfarm.send()"`."""
 
 from __future__ import annotations
 
@@ -14,6 +11,8 @@ from . import checks
 from .client import Fault, call_once
 from .draft import Draft
 
+VERSION = "0.1.0"
+"""As in `bl_info`, which Blender takes away from extensions, and in the manifest."""
 ANSWER_S = 30.0
 SUBMIT_LIMIT_S = 300.0
 """Without any progress; large scenes are read and hashed before they are in."""
@@ -24,15 +23,8 @@ def application() -> str:
     return f"blender {bpy.app.version_string}"
 
 
-def addon_version() -> str:
-    """The add-on's own version."""
-    from . import bl_info  # noqa: PLC0415 - the package itself, which is there by now
-
-    return ".".join(map(str, bl_info["version"]))
-
-
 def submit(*, anyway: bool = False, copy: bool = False) -> str:
-    """Send the open scene and wait until the farm has it; gives the job's id. See `peerfarm.submit`."""
+    """Send the open scene and wait until the farm has it; gives the job's id. See `submit` of the add-on."""
     draft = Draft(bpy.context.scene, copy=copy)
     try:
         return _submit(draft, anyway=anyway)
@@ -67,5 +59,5 @@ def _submit(draft: Draft, *, anyway: bool) -> str:
 
 
 def _call(method: str, params: dict[str, Any], limit_s: float) -> dict[str, Any]:
-    answer: dict[str, Any] = call_once(application(), addon_version(), method, params, timeout_s=limit_s)
+    answer: dict[str, Any] = call_once(application(), VERSION, method, params, timeout_s=limit_s)
     return answer

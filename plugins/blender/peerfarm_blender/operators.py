@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from . import headless
 from .client import Fault
@@ -45,17 +45,24 @@ class PEERFARM_OT_send(bpy.types.Operator):
     bl_idname = "peerfarm.send"
     bl_label = "Send to peerfarm"
 
+    anyway: BoolProperty(
+        name="Anyway", description="Send although a check asks for an answer", options={"SKIP_SAVE", "HIDDEN"}
+    )
+    copy: BoolProperty(
+        name="Copy", description="Send what is in memory, whether or not it changed", options={"SKIP_SAVE", "HIDDEN"}
+    )
+
     def execute(self, context: Any) -> set[str]:
         """Check the scene and send it; without a window, wait until the farm has it."""
         if bpy.app.background:
             try:
-                headless.submit()
+                headless.submit(anyway=self.anyway, copy=self.copy)
             except Fault as fault:
                 self.report({"ERROR"}, f"{fault.sentence} {fault.hint}".strip())
                 return _NOT_DONE
             return _DONE
         show_output_properties(context)
-        words = session().send(context.scene)
+        words = session().send(context.scene, anyway=self.anyway, copy=self.copy)
         self.report({"WARNING" if session().phase == ASKING else "INFO"}, words)
         return _DONE
 

@@ -9,20 +9,20 @@ import json
 import os
 import select
 import socket
-import subprocess
-import sys
 import threading
 import time
 import traceback
 
-from .wire import ANSWER_S, CONNECTED, CONNECTING, NOT_RUNNING, REFUSED, START_HINT, Conversation, Fault, Request
-from .wire import connect, drink, read_place, read_private
+from .launch import await_end, start
+from .wire import ANSWER_S, CONNECTED, CONNECTING, NOT_RUNNING, REFUSED, STALE, START_HINT, Conversation, Fault, Request
+from .wire import connect, drink, read_place
 
 REQUEST_BYTES = 1 << 20
 RETRY_S = 3.0
 START_AGAIN_S = 20.0
 MAX_REQUESTS = 64
 MAX_EVENTS = 1000
+STARTING = Fault("peerfarm is starting; this takes a few seconds.", "", "starting")
 
 
 class Link(object):
@@ -39,7 +39,7 @@ class Link(object):
         self.version = version
         self.home = home or os.environ.get("PEERFARM_HOME") or os.path.join(os.path.expanduser("~"), ".peerfarm")
         self._clock_s = clock_s
-        self._standing = (CONNECTING, "looking for peerfarm", "")
+        self._standing = (CONNECTING, "looking for peerfarm", "", "")
         self._lock = threading.Condition()
         self._inbox = collections.deque()
         self._events = collections.deque(maxlen=MAX_EVENTS)
@@ -49,6 +49,7 @@ class Link(object):
         self._open = 0
         self._thread = None
         self._started_s = -START_AGAIN_S
+        self._start = None  # the Fault of the last start, or STARTING
         self._wake = None
 
     # Main thread
@@ -61,17 +62,23 @@ class Link(object):
     @property
     def sentence(self):
         """What is the matter, in words for the artist."""
-        return self._standing[1]
+        start = self._start
+        return self._standing[1] if start is None or not self._would_start else start.sentence
 
     @property
     def hint(self):
         """What to do about it; may be empty."""
-        return self._standing[2]
+        start = self._start
+        return self._standing[2] if start is None or not self._would_start else start.hint
 
     @property
     def can_start(self):
         """Whether a button that starts the node would help."""
-        return self.state == NOT_RUNNING
+        return self._would_start and self._start is not STARTING
+
+    @property
+    def _would_start(self):
+        return self._standing[3] in (NOT_RUNNING, STALE)
 
     def open(self):
         """Begin to connect, and keep connecting; returns at once."""
@@ -80,7 +87,7 @@ class Link(object):
         self._wake = socket.socketpair()
         self._wake[0].setblocking(False)
         self._wake[1].setblocking(False)
-        self._standing = (CONNECTING, "looking for peerfarm", "")
+        self._standing = (CONNECTING, "looking for peerfarm", "", "")
         self._thread = threading.Thread(target=self._run, name="peerfarm", daemon=True)
         self._thread.start()
 
@@ -162,36 +169,21 @@ class Link(object):
             return self._lock.wait_for(lambda: bool(self._inbox or self._events), limit_s)
 
     def start_node(self):
-        """Start peerfarm on this machine, at most once in 20 s; what to tell the artist."""
+        """Start peerfarm on this machine, at most once in 20 s; what to tell the artist.
+
+        Until it runs, `sentence` and `hint` tell how that goes, and what went wrong.
+        """
         now_s = time.monotonic()
         if now_s - self._started_s < START_AGAIN_S:
-            return "peerfarm is starting; this takes a few seconds."
+            return str(STARTING)
         try:
-            argv, environment = self._launch()
-            detached = {"start_new_session": True}
-            if sys.platform == "win32":
-                detached = {"creationflags": 0x00000008 | 0x00000200}
-            started = subprocess.Popen(
-                argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, close_fds=True, **detached
-            )
-        except (OSError, ValueError, Fault) as error:
-            return "peerfarm could not be started (%s): run `peerfarm start` in a terminal." % error
-        self._started_s = now_s
-        # It ends when the node is up; nobody else would take note of its end.
-        threading.Thread(target=started.wait, name="peerfarm start", daemon=True).start()
-        return "peerfarm is starting; this takes a few seconds."
-
-    def _launch(self):
-        """The command that starts the node, and its environment: without what the application set for its Python."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        try:
-            launch = read_private(os.path.join(self.home, "launch.json"), 65536)
-            argv = [str(word) for word in launch["argv"]]
-            environment.update({str(key): str(value) for key, value in launch.get("environment", {}).items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            argv = []
-        return argv or ["peerfarm", "start"], environment
+            process, said = start(self.home)
+        except Fault as fault:
+            self._start = fault
+            return str(fault)
+        self._started_s, self._start = now_s, STARTING
+        threading.Thread(target=self._await_start, args=(process, said), name="peerfarm start", daemon=True).start()
+        return str(STARTING)
 
     def _tell(self, event):
         for handler in list(self._handlers):
@@ -203,6 +195,14 @@ class Link(object):
             deed(value)
         except Exception:  # the panel's bug must not lose what the others wait for
             traceback.print_exc()
+
+    def _await_start(self, process, said):
+        """In a thread of its own: nobody else would take note of the end of the command that starts the node."""
+        self._start = await_end(process, said)
+        if self._start is not None:
+            self._started_s = -START_AGAIN_S
+        self.put(lambda _: None, None)
+        self._prod()  # it is looked for at once
 
     def _finish(self, deed, value):
         self._open -= 1
@@ -250,9 +250,10 @@ class Link(object):
                 finally:
                     link.close()
             except Fault as fault:
-                self._set(NOT_RUNNING if fault.kind == NOT_RUNNING else REFUSED, fault.sentence, fault.hint)
+                state = NOT_RUNNING if fault.kind == NOT_RUNNING else REFUSED
+                self._set(state, fault.sentence, fault.hint, fault.kind)
             except OSError:
-                self._set(NOT_RUNNING, "peerfarm went away.", START_HINT)
+                self._set(NOT_RUNNING, "peerfarm went away.", START_HINT, NOT_RUNNING)
             except Exception as error:  # a bug here must not end the panel's sight
                 self._set(REFUSED, "The connection to peerfarm failed: %r." % (error,), "It is tried again.")
             if not self.is_closing:
@@ -270,9 +271,10 @@ class Link(object):
         for request in left:
             self.hand(request, self._fault())
 
-    def _set(self, state, sentence, hint=""):
-        has_changed = self._standing != (state, sentence, hint)
-        self._standing = (state, sentence, hint)
+    def _set(self, state, sentence, hint="", kind=""):
+        standing = (state, sentence, hint, kind)
+        has_changed = self._standing != standing
+        self._standing = standing
         if has_changed:
             self.put(lambda _: None, None)  # `drain` tells that there is something to show
 
@@ -283,6 +285,8 @@ class Link(object):
 
     def connected(self):
         """The node has answered the hello."""
+        if self._start is not STARTING:
+            self._start = None
         self._set(CONNECTED, "connected")
 
     def heard(self, event):

@@ -17,6 +17,8 @@ ANSWER_S = 30.0
 HELLO_S = 5.0
 
 CONNECTING, CONNECTED, NOT_RUNNING, REFUSED = "connecting", "connected", "not running", "refused"
+STALE = "stale"
+"""A Fault of this kind: what the node left on the disk leads to no node of ours; a start writes it anew."""
 START_HINT = "Press Start peerfarm, or run `peerfarm start` in a terminal."
 
 
@@ -26,7 +28,7 @@ class Fault(Exception):
     Attributes:
         sentence: What is the matter.
         hint: What to do; may be empty.
-        kind: The node's class of error, or one of `not running`, `late`, `busy`, `refused`.
+        kind: The node's class of error, or one of `not running`, `not started`, `stale`, `late`, `busy`, `refused`.
     """
 
     def __init__(self, sentence, hint="", kind="refused"):
@@ -62,7 +64,7 @@ def read_private(path, limit_bytes):
         if not stat.S_ISREG(status.st_mode):
             raise Fault(path + " is no plain file.", "Remove it and restart peerfarm.")
         if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
-            raise Fault("Other users can read or write " + path + ".", "Restart peerfarm; it writes it anew.")
+            raise Fault("Other users can read or write " + path + ".", START_HINT + " It writes it anew.", STALE)
         content = os.read(descriptor, limit_bytes)
     finally:
         os.close(descriptor)
@@ -85,7 +87,7 @@ def read_place(home):
     except OSError as error:
         raise Fault("%s cannot be read: %s." % (path, error.strerror), "Restart peerfarm.")
     except (ValueError, KeyError, TypeError):
-        raise Fault(path + " is damaged.", "Restart peerfarm.")
+        raise Fault(path + " is damaged.", START_HINT, STALE)
 
 
 def connect(place, app, version):
@@ -143,7 +145,7 @@ class Conversation(object):
                 self._read(heard, greeting)
             now_s = time.monotonic()
             if greeting and now_s >= greeted_by_s:
-                raise Fault("What answers on peerfarm's port does not speak.", "Restart peerfarm.")
+                raise Fault("What answers on peerfarm's port does not speak.", START_HINT, STALE)
             for number in [number for number, request in waiting.items() if now_s >= request.until_s]:
                 owner.hand(waiting.pop(number), Fault("peerfarm did not answer in time.", "Try again.", "late"))
 
@@ -237,14 +239,14 @@ def drink(wake):
 
 
 def _garbage():
-    return Fault("What answers on peerfarm's port is not peerfarm.", "Restart peerfarm.")
+    return Fault("What answers on peerfarm's port is not peerfarm.", START_HINT, STALE)
 
 
 def _fault_of(error):
     data = error.get("data") if isinstance(error.get("data"), dict) else {}
     code = error.get("code")
     if code == 3:
-        return Fault("peerfarm did not accept this plug-in.", "Restart peerfarm.")
+        return Fault("peerfarm did not accept this plug-in.", START_HINT, STALE)
     if code == 4:
         return Fault(
             "This plug-in and peerfarm are of different versions.",
