@@ -562,8 +562,6 @@ PF.submit.check = function (said) {
     }
     if (said.path === "") {
         say("stop", "The project was never saved.", "Save it, then send it.");
-    } else if (/\.aepx$/i.test(said.path)) {
-        say("stop", "The project is saved as XML (.aepx), whose footage cannot be relinked.", "Save it as .aep.");
     }
     if (said.items.length === 0) {
         say("stop", "Nothing is queued in the render queue.", "Add a composition (Composition > Add to Render Queue).");
@@ -621,7 +619,7 @@ PF.submit.files = function (said) {
 };
 
 PF.submit.step = function (said, item, chosen) {
-    var params = { scene: said.path, item: item.index, comp: item.name }, frames;
+    var params = { scene: said.path, item: item.index, comp: item.name, listed: true }, frames;
     if (chosen.severalFrames === true || chosen.severalFrames === false) {
         params.several_frames_at_once = chosen.severalFrames;
         params.processor_percent = chosen.percent;

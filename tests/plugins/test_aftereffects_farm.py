@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aftereffects_farm_rig import images, started
 from aftereffects_project import FRAMES, aep, shot
-from aftereffects_rig import AERENDER, ROOT, AfterEffects
+from aftereffects_rig import ROOT, AfterEffects
 from farm_rig import RealFarm, RealNode
 
-from peerfarm.apps.images import check_image
 from peerfarm.cli.demo_nodes import wait_until
 from peerfarm.gateway.client import LocalClient
 
@@ -41,35 +40,6 @@ def art(tmp_path: Path) -> Path:
     folder = tmp_path / "art work"
     folder.mkdir()
     return folder
-
-
-def worker(farm: RealFarm, name: str, habit: str = "") -> RealNode:
-    """A node whose machine has an aerender, of these habits."""
-    program = farm.scenes / f"{name}-aerender"
-    program.write_text(
-        f"#!{sys.executable}\nimport os, runpy\nos.environ['FAKE_AERENDER'] = {habit!r}\n"
-        f"runpy.run_path({str(AERENDER)!r}, run_name='__main__')\n",
-        "utf-8",
-    )
-    program.chmod(0o755)
-    return farm.add(name, aftereffects=[str(program)])
-
-
-def started(farm: RealFarm, *habits: str) -> RealNode:
-    """The artist's node, which renders nothing; beside it one worker for each habit."""
-    artist = farm.add("ada", render=False)
-    for name, habit in zip(("oak", "elm"), habits or ("", "german"), strict=False):
-        worker(farm, name, habit)
-    farm.start()
-    return artist
-
-
-def images(folder: Path) -> list[str]:
-    """The names of the complete images in it; an incomplete one raises."""
-    for path in folder.glob("*.png"):
-        with path.open("rb") as stream:
-            check_image(stream, path.stat().st_size, path.name)
-    return sorted(path.name for path in folder.glob("*.png"))
 
 
 def sent(ae: AfterEffects) -> None:

@@ -109,6 +109,7 @@ def test_the_job_holds_what_the_render_queue_says_and_every_file_that_it_needs(n
         "scene": project["file"],
         "item": 1,
         "comp": "Shot 010",
+        "listed": True,
         "several_frames_at_once": True,
         "processor_percent": 80,
     }
@@ -146,7 +147,6 @@ def test_projects_that_count_from_one_are_rendered_from_one(node: FakeNode, tmp_
         (None, "No project is open."),
         ({"file": None}, "The project was never saved. Save it, then send it."),
         ({"queue": []}, "Nothing is queued in the render queue."),
-        ({"file": "/p/shot.aepx"}, "saved as XML"),
     ],
 )
 def test_what_cannot_be_sent_is_told_with_what_to_do(

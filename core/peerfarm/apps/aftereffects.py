@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from peerfarm.apps.aep import relinked
+from peerfarm.apps.aep_footage import named_footage
+from peerfarm.apps.aep_queue import queue_said
 from peerfarm.apps.aftereffects_log import AfterEffectsReader
-from peerfarm.apps.base import Candidate, Command, ExpectedFile, Places
+from peerfarm.apps.base import Candidate, Command, ExpectedFile, NamedPath, Places
 from peerfarm.apps.images import is_checked
 from peerfarm.apps.params import Field, Kind, check_fields
 from peerfarm.errors import AppFailed, InvalidJob
@@ -32,6 +34,7 @@ FIELDS: dict[str, Field] = {
     "several_frames_at_once": Field(Kind.YES_NO, None),
     "processor_percent": Field(Kind.WHOLE, 100, 1, 100),
     "allow_missing": Field(Kind.YES_NO, False),
+    "listed": Field(Kind.YES_NO, False),
 }
 """What each is for stands in `apps/README.md`."""
 
@@ -52,7 +55,8 @@ class AfterEffectsApp:
     """Renders one queued item of a project: an image sequence in chunks, or a movie in one piece."""
 
     name = "aftereffects"
-    rewritten_suffixes = (".aep",)
+    rewritten_suffixes = (".aep", ".aepx")
+    read_suffixes = (".aep", ".aepx")
 
     def check_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """See `App.check_params`."""
@@ -104,6 +108,14 @@ class AfterEffectsApp:
     def rewritten(self, content: bytes, paths: PathMap) -> bytes:
         """See `RewritingApp`: the project with its footage relinked."""
         return relinked(content, paths.translate)
+
+    def named(self, content: bytes) -> tuple[NamedPath, ...]:
+        """See `ReadableApp`: all footage of the project, used or not."""
+        return named_footage(content)
+
+    def said(self, content: bytes) -> dict[str, Any]:
+        """See `SayingApp`: what stands in the render queue."""
+        return queue_said(content)
 
     def reader(self, task: RenderTask) -> AfterEffectsReader:
         """Reads what aerender prints, in whatever language."""

@@ -183,6 +183,8 @@ class RewritingApp(Protocol):
 
 ANY_NUMBER = "\0"
 """In the name of a `NamedPath`: any run of digits, as in sequences and UDIM tiles."""
+ANY_NAME = "\1"
+"""As the name of a `NamedPath`: every file of the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,8 @@ class NamedPath:
     """False: it goes along where it is there, and nobody misses it."""
     is_scene: bool = False
     """It may name further files itself."""
+    beside: str = ""
+    """Where it is looked for when it is not at `path`: relative to the scene's folder, with slashes."""
 
 
 @runtime_checkable
@@ -208,6 +212,18 @@ class ReadableApp(Protocol):
 
     def named(self, content: bytes) -> tuple[NamedPath, ...]:
         """The files that the scene names itself, each once; those that they name in turn are not among them.
+
+        Raises:
+            AppFailed: The bytes are no scene of this application, or a damaged one.
+        """
+
+
+@runtime_checkable
+class SayingApp(Protocol):
+    """An application whose scenes tell, without it, how they are to be rendered."""
+
+    def said(self, content: bytes) -> dict[str, Any]:
+        """What `inspect` answers for a scene.
 
         Raises:
             AppFailed: The bytes are no scene of this application, or a damaged one.
@@ -252,3 +268,8 @@ def rewriting(app: App) -> RewritingApp | None:
 def readable(app: App) -> ReadableApp | None:
     """The app, when its scenes can be read without it."""
     return app if isinstance(app, ReadableApp) else None
+
+
+def saying(app: App | None) -> SayingApp | None:
+    """The app, when its scenes tell without it how they are to be rendered."""
+    return app if isinstance(app, SayingApp) else None

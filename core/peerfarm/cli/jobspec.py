@@ -10,13 +10,14 @@ from typing import Any, NoReturn
 
 from peerfarm.errors import RequestRefused
 
-SCENE_APPS = {".blend": "blender", ".ma": "maya", ".mb": "maya"}
+SCENE_APPS = {".blend": "blender", ".ma": "maya", ".mb": "maya", ".aep": "aftereffects", ".aepx": "aftereffects"}
 """File name extension -> the app that opens it."""
 _FRAME_APPS = frozenset({"blender", "maya", "ocean"})
 """They do nothing but write frames; a command may have neither frames nor an output."""
 JOB_FILES = (".yaml", ".yml", ".json")
 
-_PATTERN = re.compile(r"#|%0?\d*d|\$F\d?")
+PATTERN = re.compile(r"#|%0?\d*d|\$F\d?")
+"""Where a file name has the frame's number."""
 _MAJOR_MINOR = re.compile(r"\d+\.\d+")
 
 
@@ -42,6 +43,8 @@ class Wish:
     version: str = ""
     is_any_version: bool = False
     params: Mapping[str, Any] | None = None
+    item: int | None = None
+    """Place in the render queue of After Effects, from 1."""
     is_paused: bool = False
 
 
@@ -64,7 +67,7 @@ def split_output(output: str) -> tuple[str, str]:
     """
     cut = max(output.rfind("/"), output.rfind("\\"))
     directory, name = output[: cut + 1], output[cut + 1 :]
-    if not _PATTERN.search(name):
+    if not PATTERN.search(name):
         if re.search(r"\.(png|jpe?g|exr|tiff?|tga|bmp|hdr|dpx|webp)$", name, re.IGNORECASE):
             stem, _, extension = name.rpartition(".")
             hint = f"Write the frame number's digits as #, e.g. {stem}_####.{extension}."
@@ -137,12 +140,12 @@ def build_job(wish: Wish, scene: Mapping[str, Any] | None) -> dict[str, Any]:
         "pool": wish.pool,
         "workers": list(wish.workers),
         "paused": wish.is_paused or None,
-        "steps": [_given(step)],
+        "steps": [given(step)],
     }
-    return _given(job)
+    return given(job)
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+def given(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields without those that were left out; the node knows their defaults."""
     return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
 

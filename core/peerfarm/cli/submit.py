@@ -12,6 +12,7 @@ from peerfarm.cli.arguments import file_fault, read_plain, seconds, whole_number
 from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.jobspec import SCENE_APPS, Wish, app_of_scene, build_job, is_job_file, parse_params
 from peerfarm.cli.place import absolute, local_file
+from peerfarm.cli.queuejob import QUEUE_APP, queue_job
 from peerfarm.cli.screen import Screen
 from peerfarm.cli.transferline import TransferLine
 from peerfarm.errors import RequestRefused
@@ -22,7 +23,7 @@ INSPECT_LIMIT_S = 120.0
 JOB_FILE_LIMIT = 900_000
 """Bytes; a request holds at most 1 MiB, and the node takes less still."""
 _OF_THE_JOB = (
-    *("app", "frames", "chunk", "output", "name", "priority", "pool", "worker"),
+    *("app", "frames", "chunk", "item", "output", "name", "priority", "pool", "worker"),
     *("tries", "time_limit", "stall_limit", "version", "any_version", "param", "paused", "files", "overwrite"),
 )
 
@@ -30,10 +31,11 @@ _OF_THE_JOB = (
 def add_submit(parser: argparse.ArgumentParser) -> None:
     """Options of `peerfarm submit`."""
     add = parser.add_argument
-    add("file", metavar="FILE", nargs="?", help="a scene (.blend) or a job file (.yaml, .json); none with --app ocean")
+    add("file", metavar="FILE", nargs="?", help="a scene (.blend, .ma, .mb, .aep) or a job file (.yaml, .json)")
     add("--app", metavar="APP", help="the application; else known by the scene's extension")
     add("--frames", metavar="LIST", help="e.g. 1-60 or 1-100x5,200; else as the scene says")
     add("--chunk", metavar="N", type=whole_number, help="frames that one task renders")
+    add("--item", metavar="N", type=whole_number, help="After Effects: only this place in the render queue, from 1")
     add("--output", metavar="DIR", help="directory of the frames, with or without a name such as shot_####.png")
     add("--name", metavar="NAME", help="name of the job; else the scene's")
     add("--priority", metavar="N", type=whole_number, help="0 to 100, higher is rendered first; 50 when left out")
@@ -118,6 +120,8 @@ def _inspected_job(client: LocalClient, wish: Wish, screen: Screen) -> dict[str,
         scene = {}
     for warning in scene.get("warnings", ()):
         screen.note(f"warning: {text.clean(warning)}")
+    if wish.app == QUEUE_APP:
+        return queue_job(wish, scene or None)
     return build_job(wish, scene)
 
 
@@ -135,6 +139,8 @@ def _wish(args: argparse.Namespace) -> Wish:
         raise RequestRefused(
             "there is nothing to submit", f"Give a scene ({known}) or a job file before the options, or --app ocean."
         )
+    if args.item is not None and app != QUEUE_APP:
+        raise RequestRefused(f"--item is for projects of After Effects, and {app} has no render queue", "Leave it out.")
     return Wish(
         app=app,
         scene=scene,
@@ -151,6 +157,7 @@ def _wish(args: argparse.Namespace) -> Wish:
         version=args.version or "",
         is_any_version=bool(args.any_version),
         params=parse_params(args.param or ()),
+        item=args.item,
         is_paused=bool(args.paused),
     )
 

@@ -13,16 +13,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from peerfarm.apps.base import App, Candidate
+from peerfarm.apps.base import App, Candidate, saying
 from peerfarm.apps.blender import blend_version
 from peerfarm.apps.blender_scene import inspection, parse_inspection, submission_defaults
-from peerfarm.apps.registry import built_in
+from peerfarm.apps.registry import APPS, built_in
 from peerfarm.config import Settings
 from peerfarm.errors import AppNotFound, PeerfarmError, RequestRefused
 from peerfarm.model.render import Capability, Discovered, Inspected
 from peerfarm.runner.failures import explain
 from peerfarm.runner.paths import spelling_fault
 from peerfarm.runner.process import ask_program
+from peerfarm.runner.reading import scene_content
 from peerfarm.runner.workplace import Workplace, make_empty
 
 _ASK_S = 60.0
@@ -136,10 +137,14 @@ def first_bytes(path: str) -> bytes:
 
 
 def _inspect(app: str, path: str, found: tuple[Capability, ...], place: Workplace) -> dict[str, Any]:
-    if app != "blender":
+    told = saying(APPS.get(app))
+    if told is None and app != "blender":
         raise RequestRefused(f"the app {app} has no scenes to look into", "Name the frames in the job.")
     if fault := spelling_fault(path, (path,)):
         raise RequestRefused(f"the path {path!r} {fault}", "Give the scene's full path.")
+    if told is not None:
+        first_bytes(path)  # refuses what is no plain file
+        return told.said(scene_content(path))
     version = blend_version(first_bytes(path)) or ""
     blenders = [capability for capability in found if capability.app == app]
     fitting = [blender for blender in blenders if (blender.version + ".").startswith(version + ".")]

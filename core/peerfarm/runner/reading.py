@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from peerfarm.apps.base import ANY_NUMBER, NamedPath, ReadableApp
+from peerfarm.apps.base import ANY_NAME, ANY_NUMBER, NamedPath, ReadableApp
 from peerfarm.errors import RequestRefused
 from peerfarm.model.collected import Collected, MissingFile, NamedFile, collected
 from peerfarm.model.manifest import MAX_FILES
@@ -74,23 +74,31 @@ class _Reading:
                 "send it from within the application, or save it as text"
             )
             return
-        for named in self._app.named(_content(scene)):
+        for named in self._app.named(scene_content(scene)):
             if self._is_cancelled():
                 raise RequestRefused("looking into the scene was cancelled")
             found = list(self._found(named, scene))
             if not found and named.is_certain:
-                self.missing.append(MissingFile(named.path.replace(ANY_NUMBER, "#"), named.why))
-            for path in found:
-                self.files.append(NamedFile(path, named.why, anchor="" if _is_absolute(named.path) else scene))
+                told = named.path.replace(ANY_NUMBER, "#").replace(ANY_NAME, "*")
+                self.missing.append(MissingFile(told, named.why))
+            for path, is_relative in found:
+                self.files.append(NamedFile(path, named.why, anchor=scene if is_relative else ""))
                 if named.is_scene:
                     self.read(path, depth + 1)
             if len(self.files) > MAX_FILES:
                 raise RequestRefused(f"the scene names more than {MAX_FILES} files", "Submit it with --files shared.")
 
-    def _found(self, named: NamedPath, scene: str) -> Iterator[str]:
-        """The files on this disk that a path stands for, at the first place where there are any."""
-        for place in self._places(named.path.replace("\\", "/"), str(Path(scene).parent)):
-            files = [path for path in _expanded(place) if Path(path).is_file()]
+    def _found(self, named: NamedPath, scene: str) -> Iterator[tuple[str, bool]]:
+        """The files on this disk that a path stands for, at the first place where there are any.
+
+        With each: whether its place is one that the scene names relative to itself.
+        """
+        folder, is_relative = str(Path(scene).parent), not _is_absolute(named.path)
+        places = [(place, is_relative) for place in self._places(named.path.replace("\\", "/"), folder)]
+        if named.beside:
+            places.append((os.path.normpath(os.path.join(folder, named.beside)), True))  # noqa: PTH118 - as below
+        for place, is_beside in places:
+            files = [(path, is_beside) for path in _expanded(place) if Path(path).is_file()]
             if files:
                 yield from files
                 return
@@ -111,11 +119,11 @@ class _Reading:
 
 def _expanded(path: str) -> Iterator[str]:
     folder, name = os.path.split(path)
-    if ANY_NUMBER not in name:
+    if ANY_NUMBER not in name and name != ANY_NAME:
         if ANY_NUMBER not in folder:
             yield path
         return
-    pattern = re.compile(r"-?\d+".join(map(re.escape, name.split(ANY_NUMBER))))
+    pattern = re.compile(".*" if name == ANY_NAME else r"-?\d+".join(map(re.escape, name.split(ANY_NUMBER))))
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - names alone
     except OSError:
@@ -123,7 +131,12 @@ def _expanded(path: str) -> Iterator[str]:
     yield from (os.path.join(folder, one) for one in names if pattern.fullmatch(one))  # noqa: PTH118 - names alone
 
 
-def _content(scene: str) -> bytes:
+def scene_content(scene: str) -> bytes:
+    """A scene's whole text.
+
+    Raises:
+        RequestRefused: It is too large, or cannot be read.
+    """
     try:
         if Path(scene).stat().st_size > MAX_SCENE_BYTES:
             hint = "Send it from within the application, or with --files shared."

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from peerfarm.apps.aep import Footage, footage, relinked
 from peerfarm.apps.aftereffects import AfterEffectsApp
 from peerfarm.apps.base import FrameAnnounced, Places, Progress
 from peerfarm.errors import AppFailed, InvalidJob
 from peerfarm.model.ids import JobId
-from peerfarm.model.pathmap import PathMap, PathRule
 from peerfarm.model.render import Capability, FailReason, RenderTask
 
 APP = AfterEffectsApp()
@@ -160,57 +156,3 @@ def test_linux_has_no_place_for_it_and_the_owners_choice_comes_first() -> None:
     found = APP.candidates("Windows", (r"D:\ae\aerender.exe",))
     assert found[0].path == r"D:\ae\aerender.exe"
     assert "Support Files" in found[1].path
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">4sI", kind, len(data)) + data + b"\0" * (len(data) % 2)
-
-
-def project_of(*links: dict[str, Any]) -> bytes:
-    items = b"".join(
-        chunk(b"LIST", b"Pin " + chunk(b"LIST", b"Als2" + chunk(b"alas", json.dumps(link).encode()))) for link in links
-    )
-    text = chunk(b"LIST", b"btdk" + b"<<odd bytes that are no chunks")
-    body = b"Egg!" + chunk(b"head", b"123") + chunk(b"LIST", b"Fold" + items + text)
-    return chunk(b"RIFX", body) + b"<?xpacket begin?>"
-
-
-def test_a_projects_footage_is_listed_and_relinked_to_this_machine() -> None:
-    project = project_of(
-        {"fullpath": "/Users/ada/shot/plate.mov", "platform": "MacPOSIX", "target_is_folder": False},
-        {"fullpath": "/Users/ada/shot/smoke", "platform": "MacPOSIX", "target_is_folder": True},
-        {"fullpath": "/Library/logo.png", "platform": "MacPOSIX", "target_is_folder": False},
-    )
-    assert footage(project) == (
-        Footage("/Users/ada/shot/plate.mov", False),
-        Footage("/Users/ada/shot/smoke", True),
-        Footage("/Library/logo.png", False),
-    )
-    paths = PathMap((PathRule("/Users/ada/shot", r"D:\work\a-longer-place\files"),))
-    after = APP.rewritten(project, paths)
-    assert [source.path for source in footage(after)] == [
-        r"D:\work\a-longer-place\files\plate.mov",
-        r"D:\work\a-longer-place\files\smoke",
-        "/Library/logo.png",
-    ]
-    assert after.endswith(b"<?xpacket begin?>")
-    assert b"<<odd bytes that are no chunks" in after
-    assert relinked(after, {r"D:\work\a-longer-place\files\smoke": "/s"}.get) != after
-
-
-def test_a_project_that_needs_no_change_stays_as_it_is() -> None:
-    project = project_of({"fullpath": "/a/b.mov"}, {"odd": 1})
-    assert APP.rewritten(project, PathMap()) == project
-
-
-@pytest.mark.parametrize("damage", [b"", b"RIFX", b"<AfterEffectsProject/>", b"RIFF" + b"\0" * 20])
-def test_what_is_no_project_is_refused_in_words(damage: bytes) -> None:
-    with pytest.raises(AppFailed, match="no After Effects project"):
-        footage(damage)
-
-
-def test_a_project_that_was_cut_off_is_refused_in_words() -> None:
-    whole = project_of({"fullpath": "/a/b.mov"})
-    cut = struct.pack(">4sI", b"RIFX", len(whole)) + whole[8:60]
-    with pytest.raises(AppFailed, match="cut off"):
-        footage(cut)
