@@ -160,27 +160,59 @@ def test_a_scene_that_opens_with_errors_passes_when_every_frame_is_there(
     assert len(images(show.project / "images")) == 2
 
 
-def test_a_text_scene_from_the_command_line_brings_its_files_along(
+def test_a_text_scene_from_the_command_line_is_rendered_as_it_says_and_brings_its_files_along(
     show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = artist(farm, monkeypatch)
     worker(farm, "ben", "ok")
     farm.start()
     farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
-    out = farm.directory / "out"
-    done = peerfarm(
-        ada,
-        "submit",
-        str(show.scene),
-        "--frames",
-        "1-3",
-        "--output",
-        str(out / "s_####.png"),
-        "--param",
-        "layer=rs_beauty",
-    )
+    done = peerfarm(ada, "submit", str(show.scene), "--chunk", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     hidden = show.elsewhere.rename(show.elsewhere.with_name("away"))
     farm.wait_published(the_job(ada)["id"], ada)
     hidden.rename(show.elsewhere)
+    assert images(show.project / "images") == {
+        f"{layer}/{camera}/shot.000{frame}.png": (64, 36)
+        for layer in ("beauty", "shadow")
+        for camera in ("shotCam", "closeCam")
+        for frame in (1, 2, 3, 4)
+    }
+
+
+def test_a_file_that_is_missing_is_told_before_a_scene_is_submitted(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "ok")
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    (show.project / "sourceimages" / "lost.png").unlink()
+    submit_shadow = ("submit", str(show.scene), "--frames", "2", "--param", "layer=shadow", "--param", "camera=shotCam")
+    done = peerfarm(ada, *submit_shadow)
+    assert done.returncode != 0
+    assert "lost.png (file 'lost')" in done.stderr
+    assert "--allow-missing" in done.stderr
+    assert ada.call("jobs")["jobs"] == []
+    assert peerfarm(ada, *submit_shadow, "--allow-missing").returncode == 0
+    assert (the_job(ada)["frames"]["total"], the_job(ada)["name"]) == (1, "shot")
+
+
+def test_a_binary_scene_from_the_command_line_needs_frames_and_output(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "ok")
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    scene = show.scene.with_suffix(".mb")
+    scene.write_bytes(b"FOR8\0\0\0\0\0\0\1\0MayaHEAD\0\0\0\0\0\0\0\x10VERS\0\0\0\0\0\0\0\x052025\0")
+    done = peerfarm(ada, "submit", str(scene))
+    assert done.returncode != 0
+    assert "shot.mb is a binary scene" in done.stderr
+    assert "--frames" in done.stderr
+    out = farm.directory / "out"
+    done = peerfarm(ada, "submit", str(scene), "--frames", "1-3", "--output", str(out / "s_####.png"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    farm.wait_published(the_job(ada)["id"], ada)
     assert images(out) == {f"s_000{frame}.png": (64, 36) for frame in (1, 2, 3)}

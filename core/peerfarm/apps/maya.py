@@ -46,6 +46,12 @@ ORDER = "order.json"
 _PATHS = "paths.json"
 _ENVIRONMENT = {"MAYA_DISABLE_CIP": "1", "MAYA_DISABLE_CER": "1", "MAYA_DISABLE_CLIC_IPM": "1"}
 """No reports to Autodesk and no windows that ask for leave to send them: nobody would close them."""
+_OWN_OPTIONS: dict[str, tuple[str, ...]] = {
+    # Without a licence Arnold would write a watermark into the frames; below verbosity 2 it says nothing of progress,
+    # and a scene may send its log elsewhere. The name has a number although the scene may render a single frame.
+    "arnold": ("-fnc", "name.#.ext", "-ai:alf", "true", "-ai:lve", "2", "-ai:ltc", "true"),
+    "sw": ("-fnc", "name.#.ext"),
+}
 _YEAR = re.compile(r"maya[ _-]?(20\d\d)", re.IGNORECASE)
 _PLACES: dict[str, tuple[str, ...]] = {
     "Linux": ("$MAYA_LOCATION/bin/Render", "/usr/autodesk/maya20*/bin/Render", "/opt/autodesk/maya20*/bin/Render"),
@@ -120,11 +126,11 @@ class MayaApp:
         argv += ["-proj", project] if project else []
         argv += ["-s", str(first), "-e", str(last), "-b", str(spacing), "-pad", str(_padding(task.output_pattern))]
         argv += ["-rd", places.frames, "-im", _prefix(task.output_pattern)]
-        argv += ["-of", params["format"]] if params["format"] else []
+        argv += ["-of", _format(params)] if params["format"] else []
         argv += ["-cam", params["camera"]] if params["camera"] else []
         argv += ["-rl", params["layer"]] if params["layer"] else []
         argv += ["-x", str(params["width"]), "-y", str(params["height"])] if params["width"] else []
-        argv += ["-ai:alf", "true"] if params["renderer"] == "arnold" else []  # else frames get a watermark
+        argv += _OWN_OPTIONS.get(params["renderer"], ())
         order = {
             "argv": [*argv, scene],
             "has_project": bool(project),
@@ -165,6 +171,11 @@ def _span(frames: tuple[int, ...]) -> tuple[int, int, int]:
     ordered = sorted(frames)
     spacing = math.gcd(*(later - earlier for earlier, later in itertools.pairwise(ordered))) or 1
     return ordered[0], ordered[-1], spacing
+
+
+def _format(params: Mapping[str, Any]) -> str:
+    """The image format in the renderer's words: Arnold does not know `jpg`."""
+    return "jpeg" if params["renderer"] == "arnold" and params["format"] == "jpg" else str(params["format"])
 
 
 def _padding(pattern: str) -> int:

@@ -12,7 +12,24 @@ import sys
 import zlib
 from pathlib import Path
 
-WITH_VALUE = {"-r", "-proj", "-s", "-e", "-b", "-pad", "-rd", "-im", "-of", "-cam", "-rl", "-x", "-y", "-ai:alf"}
+WITH_VALUE = {
+    "-r",
+    "-proj",
+    "-s",
+    "-e",
+    "-b",
+    "-pad",
+    "-rd",
+    "-im",
+    "-of",
+    "-cam",
+    "-rl",
+    "-x",
+    "-y",
+    "-fnc",
+    "-ai:alf",
+}
+WITH_VALUE |= {"-ai:lve", "-ai:ltc"}
 
 
 def png(width: int, height: int, shade: int) -> bytes:
