@@ -198,7 +198,7 @@ def test_a_file_that_is_missing_is_told_before_a_scene_is_submitted(
     assert (the_job(ada)["frames"]["total"], the_job(ada)["name"]) == (1, "shot")
 
 
-def test_a_binary_scene_from_the_command_line_needs_frames_and_output(
+def test_a_binary_scene_needs_frames_and_output_and_finds_its_files_where_they_travelled_to(
     show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = artist(farm, monkeypatch)
@@ -206,7 +206,10 @@ def test_a_binary_scene_from_the_command_line_needs_frames_and_output(
     farm.start()
     farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
     scene = show.scene.with_suffix(".mb")
-    scene.write_bytes(b"FOR8\0\0\0\0\0\0\1\0MayaHEAD\0\0\0\0\0\0\0\x10VERS\0\0\0\0\0\0\0\x052025\0")
+    named = "".join(f"STR\0{path}\0" for path in (show.crowd.with_name("mob.abc"), show.tiles[0], *show.textures))
+    show.crowd.with_name("mob.abc").write_bytes(b"x")
+    head = b"FOR8\0\0\0\0\0\0\1\0MayaHEAD\0\0\0\0\0\0\0\x10VERS\0\0\0\0\0\0\0\x052025\0"
+    scene.write_bytes(head + named.encode())
     done = peerfarm(ada, "submit", str(scene))
     assert done.returncode != 0
     assert "shot.mb is a binary scene" in done.stderr
@@ -214,5 +217,11 @@ def test_a_binary_scene_from_the_command_line_needs_frames_and_output(
     out = farm.directory / "out"
     done = peerfarm(ada, "submit", str(scene), "--frames", "1-3", "--output", str(out / "s_####.png"))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "what is missing" in done.stderr
+    away = [(folder, folder.with_name(folder.name + " away")) for folder in (show.elsewhere, show.tiles[0].parent)]
+    for folder, hidden in away:
+        folder.rename(hidden)
     farm.wait_published(the_job(ada)["id"], ada)
+    for folder, hidden in away:
+        hidden.rename(folder)
     assert images(out) == {f"s_000{frame}.png": (64, 36) for frame in (1, 2, 3)}

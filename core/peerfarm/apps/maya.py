@@ -16,6 +16,7 @@ from typing import Any
 from peerfarm.apps.base import Candidate, Command, ExpectedFile, NamedPath, Places
 from peerfarm.apps.images import is_checked
 from peerfarm.apps.maya_ascii import named, rewritten
+from peerfarm.apps.maya_binary import is_maya_binary, named_in_binary
 from peerfarm.apps.maya_log import MayaReader
 from peerfarm.apps.params import Field, Kind, check_fields
 from peerfarm.apps.programs import program_path
@@ -80,7 +81,8 @@ class MayaApp:
 
     name = "maya"
     rewritten_suffixes = (".ma",)
-    read_suffixes = (".ma",)
+    read_suffixes = (".ma", ".mb")
+    guessed_suffixes = (".mb",)
 
     def check_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """See `App.check_params`."""
@@ -140,7 +142,7 @@ class MayaApp:
         }
         files = {ORDER: json.dumps(order)}
         environment = dict(_ENVIRONMENT)
-        if rules := [(_slashed(r.there), _slashed(r.here)) for r in places.paths.rules if r.there != r.here]:
+        if rules := _directories(places.paths):
             files[_PATHS] = json.dumps(rules)
             files["userSetup.py"] = _USER_SETUP.format(work=places.work, paths=_PATHS)
             environment["PYTHONPATH"] = places.work
@@ -149,7 +151,7 @@ class MayaApp:
 
     def named(self, content: bytes) -> tuple[NamedPath, ...]:
         """See `ReadableApp`."""
-        return named(content)
+        return named_in_binary(content) if is_maya_binary(content) else named(content)
 
     def rewritten(self, content: bytes, paths: PathMap) -> bytes:
         """See `RewritingApp`: absolute paths in .ma; those in .mb are mapped while Maya opens it."""
@@ -196,6 +198,18 @@ def _project_here(project: str, paths: PathMap) -> str:
     return "" if paths.rules else project
 
 
-def _slashed(path: str) -> str:
-    """As Maya writes paths, on Windows too."""
-    return path.replace("\\", "/")
+def _directories(paths: PathMap) -> list[tuple[str, str]]:
+    """What `dirmap` is to be told: forward slashes, and a slash at the end, or /show would be found in /showroom.
+
+    It minds capitals on every system, and Windows writes its drives in both.
+    """
+    told: list[tuple[str, str]] = []
+    for rule in sorted(paths.rules, key=lambda rule: -len(rule.there)):
+        there, here = (path.replace("\\", "/").rstrip("/") for path in (rule.there, rule.here))
+        if there == here:
+            continue
+        is_drive = there[1:2] == ":"
+        spellings = sorted({there[0].upper() + there[1:], there[0].lower() + there[1:]}) if is_drive else [there]
+        told += [(spelling + "/", here + "/") for spelling in spellings]
+        told += [(spelling, here) for spelling in spellings if "." in there.rpartition("/")[2]]  # a single file
+    return told

@@ -100,12 +100,6 @@ def binary_defaults(name: str, year: str) -> dict[str, Any]:
     }
 
 
-def binary_year(head: bytes) -> str:
-    """The year that a binary scene's first bytes name; empty when they do not."""
-    found = re.search(rb"VERS[\x00-\x1f]{1,12}(20\d\d)", head)
-    return found[1].decode() if found else ""
-
-
 def extension_of(said: SceneText) -> str:
     """The images' extension, without a dot; empty where the renderer keeps it in settings of its own."""
     given = said.values.get("defaultRenderGlobals", {})

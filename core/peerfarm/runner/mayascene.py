@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from peerfarm.apps.maya_passes import binary_defaults, binary_year, submission_defaults
+from peerfarm.apps.maya_binary import binary_year
+from peerfarm.apps.maya_passes import binary_defaults, submission_defaults
 from peerfarm.apps.maya_scene import Camera, SceneText, images_rule, parse_scene, renderable, under
 from peerfarm.errors import PeerfarmError, RequestRefused
 from peerfarm.runner.reading import NESTED, PROJECT_FILE, content_of, first_bytes, places_of, project_above

@@ -75,6 +75,11 @@ class _Reading:
                 "send it from within the application, or save it as text"
             )
             return
+        if scene.lower().endswith(self._app.guessed_suffixes):
+            self.warnings.append(
+                f"{Path(scene).name} is no text: files that it names were looked for in its bytes, and what is missing "
+                "is not told; send it from within the application, or save it as text, to be sure"
+            )
         for named in self._app.named(content_of(scene)):
             if self._is_cancelled():
                 raise RequestRefused("looking into the scene was cancelled")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from peerfarm.apps.maya_passes import binary_year
+from peerfarm.apps.maya_binary import binary_year
 from peerfarm.errors import AppFailed
 from peerfarm.runner.mayascene import inspect_maya
 
