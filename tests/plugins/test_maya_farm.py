@@ -109,9 +109,11 @@ def test_mayapy_sends_the_same_job_as_the_button(show: Show, farm: RealFarm, mon
     assert panel._panel is not None
     view = panel._panel.send
     assert view is not None
-    by_hand = submit.Preparation(view.choices())
-    by_script = submit.Preparation(job.Choices())
-    assert by_hand.job == by_script.job
+    by_hand, by_script = submit.Preparation(view.choices()), submit.Preparation()
+    by_hand.finish()
+    by_script.finish()
+    assert by_hand.request() == by_script.request()
+    assert set(by_script.request()["files"]) == show.needed
 
 
 def test_a_worker_without_a_licence_leaves_the_job_to_one_that_has_it(
