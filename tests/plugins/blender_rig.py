@@ -27,11 +27,11 @@ MARK = (255, 0, 255)
 
 
 def addon_module(name: str) -> Any:
-    """A module of the add-on that needs no Blender; `peerfarm` itself is the core here, so it gets another name."""
+    """A module of the add-on that needs no Blender; its package is not run, for that one does."""
     package = "blender_addon"
     if package not in sys.modules:
         made = types.ModuleType(package)
-        made.__path__ = [str(ADDONS / "peerfarm")]
+        made.__path__ = [str(ADDONS / "peerfarm_blender")]
         sys.modules[package] = made
     return importlib.import_module(f"{package}.{name}")
 

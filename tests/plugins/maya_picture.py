@@ -155,7 +155,7 @@ def main() -> None:
         opened._shown = None
         opened._update()
         drawing = Drawing()
-        drawing.draw(show.world.widgets["peerfarmRoot"], PAD, WIDTH - 2 * PAD)
+        drawing.draw(show.world.widget("peerfarmRoot"), PAD, WIDTH - 2 * PAD)
         show.close()
     Path(sys.argv[1]).write_text(drawing.svg, "utf-8")
 

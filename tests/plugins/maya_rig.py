@@ -61,8 +61,8 @@ class Show:
         project = str(self.project)
         world.project, world.scene = project, str(self.scene)
         world.add(
-            "defaultRenderGlobals", "renderGlobals", animation=True, startFrame=1.0, endFrame=4.0, byFrame=1.0,
-            currentRenderer="arnold", imageFilePrefix="", extensionPadding=4, imfPluginKey="png",
+            "defaultRenderGlobals", "renderGlobals", animation=True, startFrame=1.0, endFrame=4.0, byFrame=1.25,
+            byFrameStep=1.0, currentRenderer="arnold", imageFilePrefix="", extensionPadding=4, imfPluginKey="png",
         )  # fmt: skip
         world.add("defaultResolution", "resolution", width=64, height=36)
         world.add("defaultRenderLayer", "renderLayer", renderable=False)

@@ -109,9 +109,11 @@ def test_mayapy_sends_the_same_job_as_the_button(show: Show, farm: RealFarm, mon
     assert panel._panel is not None
     view = panel._panel.send
     assert view is not None
-    by_hand = submit.Preparation(view.choices())
-    by_script = submit.Preparation(job.Choices())
-    assert by_hand.job == by_script.job
+    by_hand, by_script = submit.Preparation(view.choices()), submit.Preparation()
+    by_hand.finish()
+    by_script.finish()
+    assert by_hand.request() == by_script.request()
+    assert set(by_script.request()["files"]) == show.needed
 
 
 def test_a_worker_without_a_licence_leaves_the_job_to_one_that_has_it(
@@ -160,27 +162,68 @@ def test_a_scene_that_opens_with_errors_passes_when_every_frame_is_there(
     assert len(images(show.project / "images")) == 2
 
 
-def test_a_text_scene_from_the_command_line_brings_its_files_along(
+def test_a_text_scene_from_the_command_line_is_rendered_as_it_says_and_brings_its_files_along(
     show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = artist(farm, monkeypatch)
     worker(farm, "ben", "ok")
     farm.start()
     farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
-    out = farm.directory / "out"
-    done = peerfarm(
-        ada,
-        "submit",
-        str(show.scene),
-        "--frames",
-        "1-3",
-        "--output",
-        str(out / "s_####.png"),
-        "--param",
-        "layer=rs_beauty",
-    )
+    done = peerfarm(ada, "submit", str(show.scene), "--chunk", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     hidden = show.elsewhere.rename(show.elsewhere.with_name("away"))
     farm.wait_published(the_job(ada)["id"], ada)
     hidden.rename(show.elsewhere)
+    assert images(show.project / "images") == {
+        f"{layer}/{camera}/shot.000{frame}.png": (64, 36)
+        for layer in ("beauty", "shadow")
+        for camera in ("shotCam", "closeCam")
+        for frame in (1, 2, 3, 4)
+    }
+
+
+def test_a_file_that_is_missing_is_told_before_a_scene_is_submitted(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "ok")
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    (show.project / "sourceimages" / "lost.png").unlink()
+    submit_shadow = ("submit", str(show.scene), "--frames", "2", "--param", "layer=shadow", "--param", "camera=shotCam")
+    done = peerfarm(ada, *submit_shadow)
+    assert done.returncode != 0
+    assert "lost.png (file 'lost')" in done.stderr
+    assert "--allow-missing" in done.stderr
+    assert ada.call("jobs")["jobs"] == []
+    assert peerfarm(ada, *submit_shadow, "--allow-missing").returncode == 0
+    assert (the_job(ada)["frames"]["total"], the_job(ada)["name"]) == (1, "shot")
+
+
+def test_a_binary_scene_needs_frames_and_output_and_finds_its_files_where_they_travelled_to(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "ok")
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    scene = show.scene.with_suffix(".mb")
+    named = "".join(f"STR\0{path}\0" for path in (show.crowd.with_name("mob.abc"), show.tiles[0], *show.textures))
+    show.crowd.with_name("mob.abc").write_bytes(b"x")
+    head = b"FOR8\0\0\0\0\0\0\1\0MayaHEAD\0\0\0\0\0\0\0\x10VERS\0\0\0\0\0\0\0\x052025\0"
+    scene.write_bytes(head + named.encode())
+    done = peerfarm(ada, "submit", str(scene))
+    assert done.returncode != 0
+    assert "shot.mb is a binary scene" in done.stderr
+    assert "--frames" in done.stderr
+    out = farm.directory / "out"
+    done = peerfarm(ada, "submit", str(scene), "--frames", "1-3", "--output", str(out / "s_####.png"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "what is missing" in done.stderr
+    away = [(folder, folder.with_name(folder.name + " away")) for folder in (show.elsewhere, show.tiles[0].parent)]
+    for folder, hidden in away:
+        folder.rename(hidden)
+    farm.wait_published(the_job(ada)["id"], ada)
+    for folder, hidden in away:
+        hidden.rename(folder)
     assert images(out) == {f"s_000{frame}.png": (64, 36) for frame in (1, 2, 3)}

@@ -63,7 +63,7 @@ def test_maya_starts_with_the_menu_and_batch_without_anything(show: Show) -> Non
     labels = [widget.flags["label"] for widget in show.world.widgets.values() if widget.kind in {"menu", "menuItem"}]
     assert labels == ["peerfarm", "Send to peerfarm", "Farm status"]
     menu.uninstall()
-    assert "peerfarmMenu" not in show.world.widgets
+    assert not show.world.named("peerfarmMenu")
 
 
 def test_without_a_node_the_panel_says_so_and_offers_to_start_it(show: Show) -> None:
@@ -86,8 +86,8 @@ def test_opening_it_twice_or_anew_leaves_one_panel(show: Show) -> None:
     first = panel._panel
     show.world.click("Farm status")
     assert panel._panel is first
-    assert show.world.widgets["peerfarmSending"].flags["collapse"] is True
-    show.world.remove(show.world.widgets["peerfarmPanel"])
+    assert show.world.widget("peerfarmSending").flags["collapse"] is True
+    show.world.remove(show.world.widget("peerfarmPanel"))
     show.world.click("Send to peerfarm")
     assert panel._panel is not first
     assert [widget.name for widget in show.world.window.children].count("peerfarmPanel") == 1
@@ -97,7 +97,7 @@ def test_a_closed_panel_ends_its_connection_and_its_clock(show: Show) -> None:
     panel.show()
     opened = panel._panel
     assert opened is not None
-    show.world.remove(show.world.widgets["peerfarmPanel"])
+    show.world.remove(show.world.widget("peerfarmPanel"))
     show.world.pump(lambda: not opened._ticker._thread.is_alive())
     assert opened.link._thread is None
 

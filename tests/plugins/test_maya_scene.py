@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from maya_rig import Show
-from peerfarm_maya import checks, collect, job, settings, submit
+from peerfarm_maya import checks, disk, job, settings, submit
 
 from peerfarm.apps.maya import MayaApp
 from peerfarm.model.jobfile import job_from_mapping
@@ -25,9 +25,15 @@ def show(tmp_path: Path) -> Iterator[Show]:
 
 def findings(**choices: Any) -> list[tuple[str, str]]:
     prepared = submit.Preparation(job.Choices(**choices))
-    while prepared.step():
-        pass
+    prepared.finish()
     return [(one.severity, str(one)) for one in prepared.findings([WORKER])]
+
+
+def collected() -> disk.Collected:
+    prepared = submit.Preparation()
+    prepared.finish()
+    found: disk.Collected = prepared.collected
+    return found
 
 
 def built(**choices: Any) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def test_a_layer_that_cannot_be_made_current_is_named_and_the_others_are_read(sh
 
 
 def test_every_file_is_found_in_references_tiles_sequences_and_caches(show: Show) -> None:
-    found = collect.collect(settings.read())
+    found = collected()
     assert set(found.files) == show.needed
     assert found.missing == []
     assert found.faults == []
@@ -72,7 +78,7 @@ def test_an_odd_node_is_told_and_never_stops_the_rest(show: Show) -> None:
     show.world.add("yeti", "pgYetiMaya", ("cacheFileName",)).is_broken = True
     show.world.add("sims", "pgYetiMaya", ("cacheFileName",), cacheFileName=None)
     show.world.add("pair", "aiVolume", ("filename",), filename=[str(show.project / "assets" / "odd.vdb")])
-    found = collect.collect(settings.read())
+    found = collected()
     assert show.needed < set(found.files)
     assert str(show.project / "assets" / "odd.vdb") in found.files
     assert any("yeti" in fault for fault in found.faults)
@@ -85,7 +91,7 @@ def test_a_projects_own_color_configuration_goes_along(show: Show) -> None:
     config.write_text("x", "utf-8")
     table.write_text("x", "utf-8")
     show.world.colours.update(cmConfigFileEnabled=True, configFilePath=str(config))
-    assert {str(config), str(table)} <= set(collect.collect(settings.read()).files)
+    assert {str(config), str(table)} <= set(collected().files)
 
 
 def test_the_job_has_a_step_for_each_layer_and_camera_in_the_words_of_the_node(show: Show) -> None:
@@ -176,6 +182,7 @@ def test_no_camera_a_movie_and_backward_frames_are_told(show: Show) -> None:
 
 def test_a_farm_without_this_maya_is_told_before_sending(show: Show) -> None:
     prepared = submit.Preparation()
+    prepared.finish()
     other = {**WORKER, "apps": [{"app": "maya", "version": "2023"}]}
     assert "the farm has 2023" in str(prepared.findings([other])[0])
     assert "No worker of the farm has Maya" in str(prepared.findings([{**WORKER, "apps": []}])[0])

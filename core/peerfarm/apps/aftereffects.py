@@ -57,6 +57,7 @@ class AfterEffectsApp:
     name = "aftereffects"
     rewritten_suffixes = (".aep", ".aepx")
     read_suffixes = (".aep", ".aepx")
+    guessed_suffixes = ()
 
     def check_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """See `App.check_params`."""

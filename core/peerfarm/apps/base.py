@@ -209,6 +209,8 @@ class ReadableApp(Protocol):
 
     read_suffixes: tuple[str, ...]
     """Endings of scenes that can be read, lower case, with the dot; others go alone."""
+    guessed_suffixes: tuple[str, ...]
+    """Those of them whose files are found by what looks like a path, so that nobody knows what is missing."""
 
     def named(self, content: bytes) -> tuple[NamedPath, ...]:
         """The files that the scene names itself, each once; those that they name in turn are not among them.

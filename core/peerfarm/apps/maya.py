@@ -16,6 +16,7 @@ from typing import Any
 from peerfarm.apps.base import Candidate, Command, ExpectedFile, NamedPath, Places
 from peerfarm.apps.images import is_checked
 from peerfarm.apps.maya_ascii import named, rewritten
+from peerfarm.apps.maya_binary import is_maya_binary, named_in_binary
 from peerfarm.apps.maya_log import MayaReader
 from peerfarm.apps.params import Field, Kind, check_fields
 from peerfarm.apps.programs import program_path
@@ -46,6 +47,12 @@ ORDER = "order.json"
 _PATHS = "paths.json"
 _ENVIRONMENT = {"MAYA_DISABLE_CIP": "1", "MAYA_DISABLE_CER": "1", "MAYA_DISABLE_CLIC_IPM": "1"}
 """No reports to Autodesk and no windows that ask for leave to send them: nobody would close them."""
+_OWN_OPTIONS: dict[str, tuple[str, ...]] = {
+    # Without a licence Arnold would write a watermark into the frames; below verbosity 2 it says nothing of progress,
+    # and a scene may send its log elsewhere. The name has a number although the scene may render a single frame.
+    "arnold": ("-fnc", "name.#.ext", "-ai:alf", "true", "-ai:lve", "2", "-ai:ltc", "true"),
+    "sw": ("-fnc", "name.#.ext"),
+}
 _YEAR = re.compile(r"maya[ _-]?(20\d\d)", re.IGNORECASE)
 _PLACES: dict[str, tuple[str, ...]] = {
     "Linux": ("$MAYA_LOCATION/bin/Render", "/usr/autodesk/maya20*/bin/Render", "/opt/autodesk/maya20*/bin/Render"),
@@ -74,7 +81,8 @@ class MayaApp:
 
     name = "maya"
     rewritten_suffixes = (".ma",)
-    read_suffixes = (".ma",)
+    read_suffixes = (".ma", ".mb")
+    guessed_suffixes = (".mb",)
 
     def check_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """See `App.check_params`."""
@@ -120,11 +128,11 @@ class MayaApp:
         argv += ["-proj", project] if project else []
         argv += ["-s", str(first), "-e", str(last), "-b", str(spacing), "-pad", str(_padding(task.output_pattern))]
         argv += ["-rd", places.frames, "-im", _prefix(task.output_pattern)]
-        argv += ["-of", params["format"]] if params["format"] else []
+        argv += ["-of", _format(params)] if params["format"] else []
         argv += ["-cam", params["camera"]] if params["camera"] else []
         argv += ["-rl", params["layer"]] if params["layer"] else []
         argv += ["-x", str(params["width"]), "-y", str(params["height"])] if params["width"] else []
-        argv += ["-ai:alf", "true"] if params["renderer"] == "arnold" else []  # else frames get a watermark
+        argv += _OWN_OPTIONS.get(params["renderer"], ())
         order = {
             "argv": [*argv, scene],
             "has_project": bool(project),
@@ -134,7 +142,7 @@ class MayaApp:
         }
         files = {ORDER: json.dumps(order)}
         environment = dict(_ENVIRONMENT)
-        if rules := [(_slashed(r.there), _slashed(r.here)) for r in places.paths.rules if r.there != r.here]:
+        if rules := _directories(places.paths):
             files[_PATHS] = json.dumps(rules)
             files["userSetup.py"] = _USER_SETUP.format(work=places.work, paths=_PATHS)
             environment["PYTHONPATH"] = places.work
@@ -143,7 +151,7 @@ class MayaApp:
 
     def named(self, content: bytes) -> tuple[NamedPath, ...]:
         """See `ReadableApp`."""
-        return named(content)
+        return named_in_binary(content) if is_maya_binary(content) else named(content)
 
     def rewritten(self, content: bytes, paths: PathMap) -> bytes:
         """See `RewritingApp`: absolute paths in .ma; those in .mb are mapped while Maya opens it."""
@@ -167,6 +175,11 @@ def _span(frames: tuple[int, ...]) -> tuple[int, int, int]:
     return ordered[0], ordered[-1], spacing
 
 
+def _format(params: Mapping[str, Any]) -> str:
+    """The image format in the renderer's words: Arnold does not know `jpg`."""
+    return "jpeg" if params["renderer"] == "arnold" and params["format"] == "jpg" else str(params["format"])
+
+
 def _padding(pattern: str) -> int:
     return max(1, pattern.count("#"))
 
@@ -185,6 +198,18 @@ def _project_here(project: str, paths: PathMap) -> str:
     return "" if paths.rules else project
 
 
-def _slashed(path: str) -> str:
-    """As Maya writes paths, on Windows too."""
-    return path.replace("\\", "/")
+def _directories(paths: PathMap) -> list[tuple[str, str]]:
+    """What `dirmap` is to be told: forward slashes, and a slash at the end, or /show would be found in /showroom.
+
+    It minds capitals on every system, and Windows writes its drives in both.
+    """
+    told: list[tuple[str, str]] = []
+    for rule in sorted(paths.rules, key=lambda rule: -len(rule.there)):
+        there, here = (path.replace("\\", "/").rstrip("/") for path in (rule.there, rule.here))
+        if there == here:
+            continue
+        is_drive = there[1:2] == ":"
+        spellings = sorted({there[0].upper() + there[1:], there[0].lower() + there[1:]}) if is_drive else [there]
+        told += [(spelling + "/", here + "/") for spelling in spellings]
+        told += [(spelling, here) for spelling in spellings if "." in there.rpartition("/")[2]]  # a single file
+    return told

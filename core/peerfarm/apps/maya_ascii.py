@@ -79,21 +79,21 @@ def named(scene: bytes) -> tuple[NamedPath, ...]:
     """
     if not is_maya_ascii(scene):
         raise AppFailed("the scene is no Maya ASCII file", "Save it again as Maya ASCII (.ma) or as .mb.")
-    codec = _codec(scene)
+    codec = codec_of(scene)
     found: dict[str, NamedPath] = {}
     node = _Node()
     for statement in _STATEMENT.finditer(scene):
         if statement["file"] is not None:
             _keep(found, _reference(statement["file"], codec))
         elif statement["attr"] is not None:
-            node.texts.append((statement["attr"].decode("ascii", "replace"), _decoded(statement[5], codec)))
+            node.texts.append((statement["attr"].decode("ascii", "replace"), decoded(statement[5], codec)))
         elif statement["flag"] is not None:
             node.flags[statement["flag"].decode()[:3]] = statement["value"].decode()
         else:
             _keep(found, _files_of(node))
             kind = (statement["kind"] or b"").decode("ascii", "replace")
             given = _NODE_NAME.search(statement[0])
-            node = _Node(kind, _decoded(given[1], codec) if given else "")
+            node = _Node(kind, decoded(given[1], codec) if given else "")
     _keep(found, _files_of(node))
     return tuple(found.values())
 
@@ -108,10 +108,10 @@ def rewritten(scene: bytes, translate: Callable[[str], str | None]) -> bytes:
     """
     if not is_maya_ascii(scene):
         return scene
-    codec = _codec(scene)
+    codec = codec_of(scene)
 
     def replaced(literal: re.Match[bytes]) -> bytes:
-        text = _decoded(literal[1], codec)
+        text = decoded(literal[1], codec)
         here = translate(text) if _ABSOLUTE.match(text) else None
         if here is None or here == text:
             return literal[0]
@@ -131,7 +131,8 @@ def is_maya_ascii(scene: bytes) -> bool:
     return _HEAD in scene[:200]
 
 
-def _codec(scene: bytes) -> str:
+def codec_of(scene: bytes) -> str:
+    """The encoding that the scene declares; UTF-8 where it declares none, or one that nobody knows."""
     found = _CODESET.search(scene[:2000])
     given = found[1].decode().lower() if found else "utf-8"
     codec = {"1252": "cp1252", "932": "cp932", "936": "gbk"}.get(given, given)
@@ -142,7 +143,8 @@ def _codec(scene: bytes) -> str:
     return codec
 
 
-def _decoded(raw: bytes, codec: str) -> str:
+def decoded(raw: bytes, codec: str) -> str:
+    """What stands between two quotation marks, without Maya's escapes of them."""
     text = raw.decode(codec, "surrogateescape")
     return re.sub(r"\\(.)", lambda escape: escape[1] if escape[1] in '"\\' else escape[0], text)
 
@@ -157,8 +159,9 @@ def _reference(arguments: bytes, codec: str) -> list[NamedPath]:
     texts = _LITERAL.findall(arguments)
     if not texts or not re.search(rb"(?:^|\s)-(?:r|rdi|reference|referenceDepthInfo)\b", b" " + arguments):
         return []
-    path = re.sub(r"\{\d+\}$", "", _decoded(texts[-1], codec))
-    return [NamedPath(path, "a reference", is_scene=True)] if path else []
+    path = re.sub(r"\{\d+\}$", "", decoded(texts[-1], codec))
+    is_unloaded = re.search(rb"-(?:rdi|referenceDepthInfo)\b", arguments) and re.search(rb"-dr\s+1\b", arguments)
+    return [NamedPath(path, "a reference", is_certain=not is_unloaded, is_scene=True)] if path else []
 
 
 def _files_of(node: _Node) -> list[NamedPath]:

@@ -18,7 +18,9 @@ JOB_FILES = (".yaml", ".yml", ".json")
 
 PATTERN = re.compile(r"#|%0?\d*d|\$F\d?")
 """Where a file name has the frame's number."""
-_MAJOR_MINOR = re.compile(r"\d+\.\d+")
+_TELLING = ("layer", "camera")
+"""Parameters that tell the passes of a scene apart."""
+_MAJOR_MINOR = re.compile(r"\d+\.\d+|20\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,40 +111,83 @@ def build_job(wish: Wish, scene: Mapping[str, Any] | None) -> dict[str, Any]:
         params.setdefault("scene", wish.scene)
     if wish.is_any_version and wish.app in {"blender", "maya"}:
         params.setdefault("any_version", True)
-    directory, pattern = split_output(wish.output) if wish.output else (said.get("output_dir", ""), "")
-    if wish.scene and not directory:
-        raise RequestRefused(
-            "the scene names no output directory", "Say where the frames belong, e.g. --output /projects/shot/frames."
-        )
     frames = wish.frames or _scene_frames(said)
-    if wish.app in _FRAME_APPS and not (frames and directory):
-        missing = "directory for its frames" if frames else "frames"
-        raise RequestRefused(f"the app {wish.app} was given no {missing}", "E.g. --frames 1-24 --output /projects/sea.")
-    pattern = pattern or said.get("output_pattern", "")
-    if directory and not pattern:
-        pattern = f"{stem}_####.png"
-    version = wish.version or ("" if wish.is_any_version else _major_minor(said.get("version", "")))
-    step = {
-        "name": "render",
-        "app": wish.app,
-        "params": params,
-        "frames": frames,
-        "chunk": wish.chunk,
-        "output": {"dir": directory, "pattern": pattern} if directory else None,
-        "tries": wish.tries,
-        "time_limit": wish.time_limit,
-        "stall_limit": wish.stall_limit,
-        "requires": {"version": version} if version else None,
-    }
+    version = wish.version or ("" if wish.is_any_version else _version_of(said.get("version", "")))
+    passes = _passes(said, params)
+    steps = []
+    for one in passes:
+        directory, pattern = _output(wish, {**said, **one}, len(passes) > 1)
+        if "unsaid" in said and not (frames and directory and pattern):
+            raise RequestRefused(said["unsaid"], said["hint"])
+        if wish.scene and not directory:
+            raise RequestRefused(
+                "the scene names no output directory",
+                "Say where the frames belong, e.g. --output /projects/shot/frames.",
+            )
+        if wish.app in _FRAME_APPS and not (frames and directory):
+            missing = "directory for its frames" if frames else "frames"
+            hint = "E.g. --frames 1-24 --output /projects/sea."
+            raise RequestRefused(f"the app {wish.app} was given no {missing}", hint)
+        if directory and not pattern:
+            pattern = f"{stem}_####.png"
+        chosen = one.get("params", {})
+        own = {**chosen, **params, **{name: chosen[name] for name in _TELLING if chosen.get(name)}}
+        if wish.app == "maya" and wish.output:
+            own.setdefault("format", _format(pattern, said.get("format", "")))
+        step = {
+            "name": one.get("name", "render"),
+            "app": wish.app,
+            "params": {name: value for name, value in own.items() if value not in (None, "")},
+            "frames": frames,
+            "chunk": wish.chunk,
+            "output": {"dir": directory, "pattern": pattern} if directory else None,
+            "tries": wish.tries,
+            "time_limit": wish.time_limit,
+            "stall_limit": wish.stall_limit,
+            "requires": {"version": version} if version else None,
+        }
+        steps.append(given(step))
     job = {
         "name": wish.name or stem,
         "priority": wish.priority,
         "pool": wish.pool,
         "workers": list(wish.workers),
         "paused": wish.is_paused or None,
-        "steps": [given(step)],
+        "steps": steps,
     }
     return given(job)
+
+
+def _passes(said: Mapping[str, Any], params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What of the scene's layers and cameras is to be rendered: those that the user named, else all.
+
+    Scenes of other applications, and those that do not tell, have one pass without values of its own.
+    """
+    passes: list[Mapping[str, Any]] = list(said.get("passes", ()))
+    for name in _TELLING:
+        if not params.get(name):
+            continue
+        # Render setup layers have a name in Maya's window, and one with `rs_` before it in the scene.
+        names = {str(params[name]), f"rs_{params[name]}"}
+        named = [one for one in passes if one["params"].get(name) in names]
+        passes = named or [{**one, "params": {**one["params"], name: ""}} for one in passes[:1]]
+    return passes or [{}]
+
+
+def _output(wish: Wish, said: Mapping[str, Any], is_one_of_many: bool) -> tuple[str, str]:
+    """The directory and the pattern of one pass; several in one directory are kept apart in folders below it."""
+    if not wish.output:
+        return said.get("output_dir", ""), said.get("output_pattern", "")
+    directory, pattern = split_output(wish.output)
+    if is_one_of_many and said.get("place"):
+        directory = f"{directory.rstrip('/')}/{said['place']}"
+    return directory, pattern or said.get("output_pattern", "")
+
+
+def _format(pattern: str, said: str) -> str:
+    """What `Render -of` is to be told; empty where the scene writes what the pattern says, or does not tell."""
+    wanted = pattern.rpartition(".")[2].lower()
+    return wanted if said and wanted != said else ""
 
 
 def given(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,7 +208,8 @@ def _stem(path: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-def _major_minor(version: str) -> str:
+def _version_of(version: str) -> str:
+    """Major and minor number, which scenes and installations are compared by; of Maya the year."""
     match = _MAJOR_MINOR.match(version)
     return match[0] if match else ""
 

@@ -31,7 +31,12 @@ _OF_THE_JOB = (
 def add_submit(parser: argparse.ArgumentParser) -> None:
     """Options of `peerfarm submit`."""
     add = parser.add_argument
-    add("file", metavar="FILE", nargs="?", help="a scene (.blend, .ma, .mb, .aep) or a job file (.yaml, .json)")
+    add(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        help="a scene (.blend, .ma, .mb, .aep) or a job file (.yaml, .json); none with --app ocean",
+    )
     add("--app", metavar="APP", help="the application; else known by the scene's extension")
     add("--frames", metavar="LIST", help="e.g. 1-60 or 1-100x5,200; else as the scene says")
     add("--chunk", metavar="N", type=whole_number, help="frames that one task renders")

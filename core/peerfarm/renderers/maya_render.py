@@ -47,11 +47,20 @@ def candidates(directory: Path, prefix: str, extension: str) -> dict[int, Path]:
     return {number: path for number, (_, path) in found.items()}
 
 
+def lone_image(directory: Path, prefix: str, extension: str) -> Path | None:
+    """The image without a number that a scene of one frame writes; None where there is none, or where two might be."""
+    found = [path for path in sorted(directory.rglob(f"{prefix}.*")) if path.suffix.lower() == extension]
+    plain = [path for path in found if path.stem == prefix and path.is_file()]
+    return plain[0] if len(plain) == 1 else None
+
+
 def give_names(order: dict[str, Any]) -> None:
     """Move each frame's image to its place; a frame without an image is left to whoever looks for it."""
     directory = Path(order["directory"])
     extension = Path(order["frames"][0][1]).suffix.lower()
     images = candidates(directory, order["prefix"], extension)
+    if len(order["frames"]) == 1 and (lone := lone_image(directory, order["prefix"], extension)):
+        images.setdefault(order["frames"][0][0], lone)
     for frame, name in order["frames"]:
         place = directory / name
         image = place if place.is_file() else images.get(frame)

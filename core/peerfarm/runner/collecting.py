@@ -15,9 +15,8 @@ from peerfarm.model.collected import Collected, MissingFile, NamedFile, collecte
 from peerfarm.model.manifest import MAX_FILES
 from peerfarm.model.mergedfiles import merged
 from peerfarm.model.render import Capability
-from peerfarm.runner.discovery import first_bytes
 from peerfarm.runner.process import ask_program
-from peerfarm.runner.reading import read_scene
+from peerfarm.runner.reading import first_bytes, read_scene
 from peerfarm.runner.workplace import Workplace, make_empty
 
 COLLECT_LIMIT_S = 600.0

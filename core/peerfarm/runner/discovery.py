@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import shutil
-import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,9 +20,10 @@ from peerfarm.config import Settings
 from peerfarm.errors import AppNotFound, PeerfarmError, RequestRefused
 from peerfarm.model.render import Capability, Discovered, Inspected
 from peerfarm.runner.failures import explain
+from peerfarm.runner.mayascene import inspect_maya
 from peerfarm.runner.paths import spelling_fault
 from peerfarm.runner.process import ask_program
-from peerfarm.runner.reading import scene_content
+from peerfarm.runner.reading import content_of, first_bytes
 from peerfarm.runner.workplace import Workplace, make_empty
 
 _ASK_S = 60.0
@@ -125,26 +125,17 @@ def inspect(request: str, app: str, path: str, found: tuple[Capability, ...], pl
         return Inspected(request, None, explain(error)[1])
 
 
-def first_bytes(path: str) -> bytes:
-    """The beginning of a scene; a pipe's writer is never waited for."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RequestRefused(f"{path} is no plain file", "Give the scene's own file.")
-        return os.read(descriptor, 32)
-    finally:
-        os.close(descriptor)
-
-
 def _inspect(app: str, path: str, found: tuple[Capability, ...], place: Workplace) -> dict[str, Any]:
     told = saying(APPS.get(app))
-    if told is None and app != "blender":
+    if told is None and app not in {"blender", "maya"}:
         raise RequestRefused(f"the app {app} has no scenes to look into", "Name the frames in the job.")
     if fault := spelling_fault(path, (path,)):
         raise RequestRefused(f"the path {path!r} {fault}", "Give the scene's full path.")
+    if app == "maya":
+        return inspect_maya(path, lambda: place.is_closing)
     if told is not None:
         first_bytes(path)  # refuses what is no plain file
-        return told.said(scene_content(path))
+        return told.said(content_of(path))
     version = blend_version(first_bytes(path)) or ""
     blenders = [capability for capability in found if capability.app == app]
     fitting = [blender for blender in blenders if (blender.version + ".").startswith(version + ".")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from peerfarm.model.manifest import MAX_FILES
 
 MAX_SCENE_BYTES = 2 * 1024**3
 """A larger text is not read."""
-_PROJECT_FILE = "workspace.mel"
-_NESTED = 64
+PROJECT_FILE = "workspace.mel"
+NESTED = 64
 """References within references; deeper ones are taken for a ring with a new name on each turn."""
 
 
@@ -46,7 +47,7 @@ def read_scene(
 
 def project_above(scene: str) -> str:
     """The nearest directory above the scene that holds a project's description; empty when none does."""
-    return next((str(place) for place in Path(scene).parents if (place / _PROJECT_FILE).is_file()), "")
+    return next((str(place) for place in Path(scene).parents if (place / PROJECT_FILE).is_file()), "")
 
 
 class _Reading:
@@ -58,11 +59,11 @@ class _Reading:
         self._project = project
         self._is_cancelled = is_cancelled
         self._seen: set[str] = set()
-        if project and (Path(project) / _PROJECT_FILE).is_file():
-            self.files.append(NamedFile(str(Path(project) / _PROJECT_FILE), "the project"))
+        if project and (Path(project) / PROJECT_FILE).is_file():
+            self.files.append(NamedFile(str(Path(project) / PROJECT_FILE), "the project"))
 
     def read(self, scene: str, depth: int) -> None:
-        if scene in self._seen or depth > _NESTED:
+        if scene in self._seen or depth > NESTED:
             return
         self._seen.add(scene)
         if not Path(scene).is_file():
@@ -74,7 +75,12 @@ class _Reading:
                 "send it from within the application, or save it as text"
             )
             return
-        for named in self._app.named(scene_content(scene)):
+        if scene.lower().endswith(self._app.guessed_suffixes):
+            self.warnings.append(
+                f"{Path(scene).name} is no text: files that it names were looked for in its bytes, and what is missing "
+                "is not told; send it from within the application, or save it as text, to be sure"
+            )
+        for named in self._app.named(content_of(scene)):
             if self._is_cancelled():
                 raise RequestRefused("looking into the scene was cancelled")
             found = list(self._found(named, scene))
@@ -94,7 +100,7 @@ class _Reading:
         With each: whether its place is one that the scene names relative to itself.
         """
         folder, is_relative = str(Path(scene).parent), not _is_absolute(named.path)
-        places = [(place, is_relative) for place in self._places(named.path.replace("\\", "/"), folder)]
+        places = [(place, is_relative) for place in places_of(named.path.replace("\\", "/"), self._project, folder)]
         if named.beside:
             places.append((os.path.normpath(os.path.join(folder, named.beside)), True))  # noqa: PTH118 - as below
         for place, is_beside in places:
@@ -103,18 +109,20 @@ class _Reading:
                 yield from files
                 return
 
-    def _places(self, path: str, beside: str) -> Iterator[str]:
-        if "$" in path:
-            path = os.path.expandvars(path)
-        if _is_absolute(path):
-            yield os.path.normpath(path)
-            head, slashes, rest = path[1:].partition("//")  # Maya writes PROJECT//PLACE-IN-PROJECT
-            if slashes and head and self._project:
-                yield os.path.normpath(os.path.join(self._project, rest))  # noqa: PTH118 - `..` is cut as text
-            return
-        for start in (self._project, beside):
-            if start:
-                yield os.path.normpath(os.path.join(start, path))  # noqa: PTH118 - as above
+
+def places_of(path: str, project: str, beside: str) -> Iterator[str]:
+    """Where a path that stands in a scene of the folder `beside` may lead to on this disk, best first."""
+    if "$" in path:
+        path = os.path.expandvars(path)
+    if _is_absolute(path):
+        yield os.path.normpath(path)
+        head, slashes, rest = path[1:].partition("//")  # Maya writes PROJECT//PLACE-IN-PROJECT
+        if slashes and head and project:
+            yield os.path.normpath(os.path.join(project, rest))  # noqa: PTH118 - `..` is cut as text
+        return
+    for start in (project, beside):
+        if start:
+            yield os.path.normpath(os.path.join(start, path))  # noqa: PTH118 - as above
 
 
 def _expanded(path: str) -> Iterator[str]:
@@ -131,8 +139,8 @@ def _expanded(path: str) -> Iterator[str]:
     yield from (os.path.join(folder, one) for one in names if pattern.fullmatch(one))  # noqa: PTH118 - names alone
 
 
-def scene_content(scene: str) -> bytes:
-    """A scene's whole text.
+def content_of(scene: str) -> bytes:
+    """A scene's bytes.
 
     Raises:
         RequestRefused: It is too large, or cannot be read.
@@ -144,6 +152,17 @@ def scene_content(scene: str) -> bytes:
         return Path(scene).read_bytes()
     except OSError as error:
         raise RequestRefused(f"{scene} cannot be read: {error.strerror or error}", "Check its permissions.") from error
+
+
+def first_bytes(path: str, count: int = 32) -> bytes:
+    """The beginning of a scene; a pipe's writer is never waited for."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise RequestRefused(f"{path} is no plain file", "Give the scene's own file.")
+        return os.read(descriptor, count)
+    finally:
+        os.close(descriptor)
 
 
 def _is_absolute(path: str) -> bool:

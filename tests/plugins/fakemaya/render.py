@@ -6,13 +6,32 @@ Modes: ok, 206 (a renderer that is not installed), 210 (a fatal error), 211 (ope
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import sys
+import types
 import zlib
 from pathlib import Path
 
-WITH_VALUE = {"-r", "-proj", "-s", "-e", "-b", "-pad", "-rd", "-im", "-of", "-cam", "-rl", "-x", "-y", "-ai:alf"}
+WITH_VALUE = {
+    "-r",
+    "-proj",
+    "-s",
+    "-e",
+    "-b",
+    "-pad",
+    "-rd",
+    "-im",
+    "-of",
+    "-cam",
+    "-rl",
+    "-x",
+    "-y",
+    "-fnc",
+    "-ai:alf",
+}
+WITH_VALUE |= {"-ai:lve", "-ai:ltc"}
 
 
 def png(width: int, height: int, shade: int) -> bytes:
@@ -53,6 +72,35 @@ def lost_files(scene: Path) -> list[str]:
     return lost
 
 
+def mapped_paths(scene: Path) -> list[str]:
+    """The absolute paths that a binary scene names, as `dirmap` turns them when Maya opens it.
+
+    Maya runs every userSetup.py on its Python path before that.
+    """
+    rules: list[tuple[str, str]] = []
+
+    def dirmap(*, enable: bool = False, mapDirectory: tuple[str, str] = ("", "")) -> None:
+        if mapDirectory[0]:
+            assert not any("\\" in path for path in mapDirectory), mapDirectory
+            rules.append(mapDirectory)
+        else:
+            assert enable
+
+    commands = types.ModuleType("maya.cmds")
+    commands.dirmap = dirmap  # type: ignore[attr-defined]
+    package = types.ModuleType("maya")
+    package.cmds = commands  # type: ignore[attr-defined]
+    sys.modules.update({"maya": package, "maya.cmds": commands})
+    for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        script = Path(folder) / "userSetup.py"
+        if folder and script.is_file():
+            exec(compile(script.read_text("utf-8"), str(script), "exec"), {"__name__": "userSetup"})
+    paths = [part.decode() for part in re.findall(rb"STR\0(/[^\0]+)\0", scene.read_bytes())]
+    for there, here in rules:
+        paths = [here + path[len(there) :] if path.startswith(there) else path for path in paths]
+    return paths
+
+
 def say(*lines: str) -> None:
     """As Maya does, at once."""
     for line in lines:
@@ -73,6 +121,9 @@ def main() -> int:
         return 210
     if scene.endswith(".ma") and (lost := lost_files(Path(scene))):
         say(*(f"Error: file not found: {path}" for path in lost))
+        return 210
+    if scene.endswith(".mb") and (gone := [path for path in mapped_paths(Path(scene)) if not Path(path).is_file()]):
+        say(*(f"Error: file not found: {path}" for path in gone))
         return 210
     if mode == "licence":
         say(

@@ -96,7 +96,7 @@ def test_paths_of_other_machines_are_mapped_before_the_scene_opens() -> None:
     paths = PathMap((PathRule("Z:\\show", "/w/files", folds_case=True),))
     task = task_of(scene="Z:\\show\\scenes\\shot.mb", project="Z:\\show")
     command = APP.build(FOUND, task, Places("/w", "/f", "", paths))
-    assert json.loads(command.files["paths.json"]) == [["Z:/show", "/w/files"]]
+    assert json.loads(command.files["paths.json"]) == [["Z:/show/", "/w/files/"], ["z:/show/", "/w/files/"]]
     assert "dirmap" in command.files["userSetup.py"]
     assert command.environment["PYTHONPATH"] == "/w"
     argv = json.loads(command.files["order.json"])["argv"]

@@ -69,14 +69,34 @@ def test_references_that_name_each_other_come_to_an_end(show: Path) -> None:
     assert names == {"a.ma", "b.ma", "workspace.mel"}
 
 
-def test_a_binary_scene_goes_alone_and_says_so(show: Path) -> None:
+def test_a_binary_scene_brings_what_looks_like_a_path_in_it_and_says_that_it_may_lack_more(show: Path) -> None:
     scene = show / "scenes" / "shot.mb"
-    scene.write_bytes(b"FOR4")
+    texts = [
+        f"{show}//scenes/set.ma{{2}}", "(sourceimages/wood.png", f"\x05{show}/sourceimages/skin.1001.png",
+        f"{show.parent}/library/fire.<f>.exr", f"!{show.parent}/library/crowd.abc", "gone/away.png", ".png",
+    ]  # fmt: skip
+    (show.parent / "library" / "crowd.abc").write_bytes(b"x")
+    scene.write_bytes(b"FOR8\0\0\0\x20Maya" + b"\0".join(b"STR\0" + text.encode() for text in texts) + b"\0\xff\0")
     found = read(scene)
-    assert {Path(file.path).name for file in found.files} == {"shot.mb", "workspace.mel"}
+    assert {file.place for file in found.places()} >= {
+        *("scenes/shot.mb", "scenes/set.ma", "scenes/props.ma", "sourceimages/wood.png", "sourceimages/wood.tx"),
+        *(f"sourceimages/skin.{tile}.png" for tile in (1001, 1002, 1011)),
+        *("outside/0/fire.0001.exr", "outside/0/fire.0002.exr", "outside/0/crowd.abc"),
+    }
+    assert [missing.path for missing in found.missing] == []
     (warning,) = found.warnings
     assert "from within the application" in warning
     assert read(scene, is_listed=True).warnings == ()
+
+
+def test_an_unloaded_reference_is_nobodys_need(show: Path) -> None:
+    scene = show / "scenes" / "a.ma"
+    lines = (
+        'file -rdi 1 -ns "a" -dr 1 -rfn "aRN" -typ "mayaAscii" "off.ma";\n'
+        'file -rdi 1 -ns "b" -rfn "bRN" "on.ma";\nfile -r -ns "b" -dr 1 -rfn "bRN" "on.ma";\n'
+    )
+    scene.write_text("//Maya ASCII 2025 scene\n" + lines, "utf-8")
+    assert [missing.path for missing in read(scene).missing] == ["on.ma"]
 
 
 def test_tiles_frames_and_paddings_stand_for_any_number() -> None:

@@ -65,3 +65,11 @@ def test_negative_frames_and_exit_codes_are_kept(tmp_path: Path) -> None:
 
 def test_a_missing_image_is_left_missing(tmp_path: Path) -> None:
     assert rendered(tmp_path, ["shot.0001.png"], [1, 2], code=210) == (210, ["shot_0001.png=shot.0001.png"])
+
+
+def test_a_scene_of_one_frame_may_write_it_without_a_number(tmp_path: Path) -> None:
+    assert rendered(tmp_path, ["beauty/shot.png", "Z/shot_Z.png"], [7]) == (0, ["shot_0007.png=beauty/shot.png"])
+
+
+def test_an_image_without_a_number_is_no_frame_of_several(tmp_path: Path) -> None:
+    assert rendered(tmp_path, ["shot.png"], [7, 8]) == (0, ["shot.png=shot.png"])

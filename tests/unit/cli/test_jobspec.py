@@ -193,3 +193,59 @@ def test_an_app_that_writes_frames_needs_to_know_which_and_where(wish: Wish, wor
 def test_a_command_needs_neither_frames_nor_an_output() -> None:
     (step,) = build_job(Wish("command", params={"command": "mkdir"}), None)["steps"]
     assert step == {"name": "render", "app": "command", "params": {"command": "mkdir"}}
+
+
+def _pass(layer: str, camera: str) -> dict[str, Any]:
+    params = {"renderer": "arnold", "layer": f"rs_{layer}", "camera": camera, "width": None, "height": None}
+    place = f"{layer}/{camera}"
+    name = f"{layer}-{camera}"
+    output = {"output_dir": f"/p/images/{place}", "output_pattern": "s.####.exr"}
+    return {"name": name, "place": place, "params": params, **output}
+
+
+MAYA = {
+    "version": "2025", "format": "exr", "frame_start": 1, "frame_end": 9, "frame_step": 2, "output_dir": "/p/images",
+    "passes": [_pass(layer, camera) for layer in ("beauty", "shadow") for camera in ("left", "right")],
+}  # fmt: skip
+
+
+def test_a_maya_scene_has_a_step_for_each_layer_and_camera_with_its_own_folder() -> None:
+    steps = build_job(Wish(app="maya", scene="/p/s.ma", chunk=3), MAYA)["steps"]
+    assert [step["name"] for step in steps] == ["beauty-left", "beauty-right", "shadow-left", "shadow-right"]
+    assert steps[1] == {
+        "name": "beauty-right",
+        "app": "maya",
+        "params": {"scene": "/p/s.ma", "renderer": "arnold", "layer": "rs_beauty", "camera": "right"},
+        "frames": "1-9x2",
+        "chunk": 3,
+        "output": {"dir": "/p/images/beauty/right", "pattern": "s.####.exr"},
+        "requires": {"version": "2025"},
+    }
+    moved = build_job(Wish(app="maya", scene="/p/s.ma", output="/out/x_####.png"), MAYA)["steps"]
+    assert [step["output"]["dir"] for step in moved] == [f"/out/{one['place']}" for one in MAYA["passes"]]
+    assert {step["params"]["format"] for step in moved} == {"png"}
+
+
+def test_a_named_layer_or_camera_is_rendered_alone_also_under_the_name_in_mayas_window() -> None:
+    (step,) = build_job(
+        Wish(app="maya", scene="/p/s.ma", output="/out", params={"layer": "shadow", "camera": "left"}), MAYA
+    )["steps"]
+    assert (step["params"]["layer"], step["params"]["camera"]) == ("rs_shadow", "left")
+    assert step["output"] == {"dir": "/out", "pattern": "s.####.exr"}
+    other = build_job(Wish(app="maya", scene="/p/s.ma", params={"camera": "cams:top"}), MAYA)["steps"]
+    assert [step["params"]["camera"] for step in other] == ["cams:top"]
+
+
+def test_what_a_scene_cannot_tell_has_to_be_given() -> None:
+    said = {"version": "2025", "unsaid": "s.mb is binary", "hint": "Give --frames and --output.", "passes": []}
+    for wish in (
+        Wish(app="maya", scene="/p/s.mb"),
+        Wish(app="maya", scene="/p/s.mb", frames="1-4"),
+        Wish(app="maya", scene="/p/s.mb", frames="1-4", output="/out"),
+    ):
+        with pytest.raises(RequestRefused, match="binary") as refused:
+            build_job(wish, said)
+        assert "--frames" in refused.value.hint
+    (step,) = build_job(Wish(app="maya", scene="/p/s.mb", frames="1-4", output="/out/s_##.exr"), said)["steps"]
+    assert step["params"] == {"scene": "/p/s.mb"}
+    assert step["requires"] == {"version": "2025"}

@@ -1,14 +1,6 @@
-"""The job that a scene's settings and the artist's choices make. Knows nothing of Maya."""
+"""The job that a scene's settings and the artist's choices make. Asks Maya nothing."""
 
-RENDERERS = {
-    "mayaSoftware": "sw",
-    "mayaHardware2": "hw2",
-    "arnold": "arnold",
-    "vray": "vray",
-    "redshift": "redshift",
-    "renderman": "renderman",
-}
-"""What Maya calls a renderer -> what `Render -r` is called with; any other goes as the scene says."""
+from .renderers import NAMES
 
 
 class Choices(object):
@@ -58,7 +50,7 @@ def build(settings, choices):
         names.add(name)
         params = {
             "scene": settings.scene,
-            "renderer": RENDERERS.get(layer.renderer, "file"),
+            "renderer": renderer_name(layer),
             "camera": camera,
             "layer": layer.node,
             "width": layer.width,
@@ -87,6 +79,11 @@ def build(settings, choices):
     if choices.overwrite:
         job["overwrite"] = True
     return job
+
+
+def renderer_name(layer):
+    """What `Render -r` is to be called with."""
+    return NAMES.get(layer.renderer, "file")
 
 
 def frames_of(layer):

@@ -7,11 +7,15 @@ from . import VERSION, farmview, sendview
 from .board import Board
 from .client import Link
 from .mayacmds import app, cmds
-from .ticker import Ticker
+from .ticker import SOON_S, Ticker
 
 CONTROL = "peerfarmPanel"
 _UI = "import peerfarm_maya.panel; peerfarm_maya.panel.draw()"
+_NEIGHBOUR = "AttributeEditor"
+"""The panel begins as a tab beside it; a workspace may lack it."""
 _MOST_FAULTS = 20
+_MAYAS_OWN = ("PYTHON", "LD_LIBRARY_PATH", "DYLD_", "QT_")
+"""Beginnings of variables that Maya sets for itself, and that other programs must not get."""
 
 
 class Panel(object):
@@ -25,6 +29,7 @@ class Panel(object):
         self.root = ""
         self._faults = 0
         self._shown = None
+        self._is_closed = False
         self._ticker = Ticker(self.tick)
 
     def draw(self):
@@ -39,16 +44,25 @@ class Panel(object):
         self.send = sendview.SendView(self, column)
         self.farm = farmview.FarmView(self, column)
         self.notice = cmds.text("peerfarmNotice", label="", align="left", wordWrap=True, parent=column)
-        cmds.scriptJob(event=("SceneOpened", self._guarded(self.send.read)), parent=self.root)
-        cmds.scriptJob(event=("NewSceneOpened", self._guarded(self.send.read)), parent=self.root)
+        for event, call in (
+            ("SceneOpened", self.send.opened),
+            ("NewSceneOpened", self.send.opened),
+            ("SceneSaved", self.send.read),
+            ("quitApplication", self.close),
+        ):
+            cmds.scriptJob(event=(event, self._guarded(call)), parent=self.root)
         self._guarded(self.send.read)()
         self._update()
         self.link.open()
         self._ticker.start()
 
     def close(self):
-        """End the connection; the widgets are Maya's to remove."""
+        """End the connection; the widgets are Maya's to remove. May be called again."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._ticker.stop()
+        self.send.give_up()
         self.link.close(0.2)
         self.board.close()
 
@@ -57,21 +71,22 @@ class Panel(object):
         self.board.notice = words
 
     def tick(self):
-        """Look what is new; False when the panel is gone. Never raises."""
+        """Look what is new; False when the panel is gone, else when to look again. Never raises."""
         try:
-            if not cmds.layout(self.root, exists=True):
+            if self._is_closed or not cmds.layout(self.root, exists=True):
                 self.close()
                 return False
-            self.board.tick(time.time())
+            self.board.tick(time.monotonic())
             self.send.step()
             self._update()
+            return SOON_S if self.send.is_preparing else None
         except Exception as error:  # Maya must go on whatever is wrong with us
             self._faults += 1
             self.board.notice = "The panel failed: %s. Close it and open it again." % error
             if self._faults > _MOST_FAULTS:
                 self.close()
                 return False
-        return True
+        return None
 
     def _update(self):
         shown = (self.board.view.revision, self.board.notice, self.board.is_sending)
@@ -108,23 +123,30 @@ _panel = None
 
 
 def show(is_sending=True, home=None):
-    """Open the panel, or bring it to the front; with the part for sending open or folded."""
-    global _panel
+    """Open the panel, or bring it to the front where it is docked; with the part for sending open or folded."""
     if cmds.workspaceControl(CONTROL, exists=True):
-        if _panel is not None and cmds.layout(_panel.root, exists=True):
-            cmds.workspaceControl(CONTROL, edit=True, restore=True)
-            _panel.send.unfold(is_sending)
-            return _panel
-        cmds.deleteUI(CONTROL)
-    cmds.workspaceControl(
-        CONTROL, label="peerfarm", initialWidth=380, minimumWidth=300, retain=False, uiScript=_UI,
-        tabToControl=("AttributeEditor", -1),
-    )
-    if _panel is None or not cmds.layout(_panel.root, exists=True):
+        # A saved workspace brings the control back, and Maya fills it when it is first seen.
+        cmds.workspaceControl(CONTROL, edit=True, restore=True)
+        if not _is_drawn():
+            cmds.deleteUI(CONTROL)
+    if not cmds.workspaceControl(CONTROL, exists=True):
+        control = cmds.workspaceControl
+        if control(_NEIGHBOUR, exists=True):
+            control(
+                CONTROL, label="peerfarm", initialWidth=380, minimumWidth=300, retain=False, uiScript=_UI,
+                tabToControl=(_NEIGHBOUR, -1),
+            )
+        else:
+            control(CONTROL, label="peerfarm", initialWidth=380, minimumWidth=300, retain=False, uiScript=_UI)
+    if not _is_drawn():
         cmds.setParent(CONTROL)  # a Maya that does not run the script at once
         draw(home)
     _panel.send.unfold(is_sending)
     return _panel
+
+
+def _is_drawn():
+    return _panel is not None and bool(_panel.root) and cmds.layout(_panel.root, exists=True)
 
 
 def draw(home=None):
@@ -147,4 +169,5 @@ def open_folder(path):
     if sys.platform == "win32":
         os.startfile(path)
         return
-    subprocess.Popen(["open" if sys.platform == "darwin" else "xdg-open", path], close_fds=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_MAYAS_OWN)}
+    subprocess.Popen(["open" if sys.platform == "darwin" else "xdg-open", path], close_fds=True, env=environment)

@@ -18,7 +18,6 @@ class SendView(object):
 
     def __init__(self, owner, parent):
         self._owner = owner
-        self._settings = None
         self._layers = {}
         self._cameras = {}
         self._preparation = None
@@ -73,8 +72,8 @@ class SendView(object):
         cmds.frameLayout(self._frame, edit=True, collapse=not is_open)
 
     def read(self):
-        """Show the open scene's layers and cameras."""
-        found = self._settings = settings.read()
+        """Show the open scene's layers and cameras, as they stand in the current layer."""
+        found = settings.glance()
         name = found.scene.rpartition("/")[2] or "a scene that was never saved"
         about = "%s, Maya %s" % (name, found.year)
         for layer in found.renderable[:1]:
@@ -111,16 +110,31 @@ class SendView(object):
             overwrite=bool(cmds.checkBox(self.overwrite, query=True, value=True)),
         )
 
+    def opened(self):
+        """Another scene is open: what was being looked into is no more."""
+        if self._preparation is not None:
+            self.give_up()
+            self._owner.say("Another scene was opened meanwhile: nothing was sent.")
+        self.read()
+
+    @property
+    def is_preparing(self):
+        """Whether a scene is being looked into."""
+        return self._preparation is not None
+
     def send(self):
-        """The button: read the scene, look for its files in short steps, and then ask and send."""
+        """The button: begin to look into the scene; the ticker goes on, and asks and sends at the end."""
         if self._preparation is not None or self._owner.board.is_sending:
             return
         if self._owner.link.state != "connected":
             self._owner.say(" ".join(filter(None, (self._owner.link.sentence, self._owner.link.hint))))
             return
+        if not settings.scene_name():
+            self._owner.say("This scene has never been saved. Save it, so that the farm can open it.")
+            return
         choices = self.choices()
         self._remember(choices)
-        if cmds.file(query=True, modified=True) and cmds.file(query=True, sceneName=True):
+        if cmds.file(query=True, modified=True):
             answer = cmds.confirmDialog(
                 title="peerfarm", message="The scene has changes that are not saved.", button=[SAVE, LAST, CANCEL],
                 defaultButton=SAVE, cancelButton=CANCEL, dismissString=CANCEL,
@@ -134,26 +148,36 @@ class SendView(object):
         self._is_asking = True
         self._owner.link.call("nodes", {}, self._heard_nodes, self._heard_nodes)
         self._preparation = submit.Preparation(choices)
+        self._show("Looking into the scene", 0.0)
+        self.update()
 
     def step(self):
-        """A little more of what is under way; called a few times a second."""
+        """A little more of what is under way; called by the ticker."""
         preparation = self._preparation
         if preparation is None:
             return
-        until_s = time.time() + STEP_S
+        until_s = time.monotonic() + STEP_S
         try:
-            while not preparation.is_done and time.time() < until_s:
+            while not preparation.is_done and time.monotonic() < until_s:
                 preparation.step()
+                if preparation.is_waiting:
+                    break
             if preparation.is_done and not self._is_asking:
                 self._preparation = None
                 self._decide(preparation)
+            elif preparation.is_waiting:
+                self._show("Looking for files, %d found" % len(preparation.collected.files), 0.0)
             else:
-                self._show("Looking into the scene, %d files" % len(preparation.collected.files), 0.0)
+                self._show("Looking into the scene, %d names of files" % len(preparation.collected.wants), 0.0)
+        except submit.NotSent as error:
+            self.give_up()
+            self._owner.say(str(error))
         except Exception:
-            self._preparation = None
+            self.give_up()
             raise
         finally:
-            self.update()
+            if self._preparation is None:
+                self.update()
 
     def _heard_nodes(self, answer):
         self._is_asking = False
@@ -175,21 +199,32 @@ class SendView(object):
                 self._owner.say("Not sent.")
                 return
         notes = [str(one) for one in findings if one.severity == checks.NOTE]
-        may_miss = bool(preparation.collected.missing)
+        request = preparation.request(bool(preparation.collected.missing))
         self._show("Sending", 0.0)
         self._owner.board.send(
-            preparation.job, may_miss, preparation.files, self._show, lambda _: self._sent(notes), lambda _: self._show("", 0.0)
+            request["job"], request["allow_missing"], request["files"], self._show, lambda _: self._sent(notes),
+            lambda _: self._ended(),
         )
 
     def _sent(self, notes):
-        self._show("", 0.0)
         if notes:
             self._owner.say(" ".join([self._owner.board.notice] + notes[:2]))
+        self._ended()
+
+    def _ended(self):
+        self._show("", 0.0)
+        self.update()
+
+    def give_up(self):
+        """Look no further into the scene."""
+        preparation, self._preparation = self._preparation, None
+        if preparation is not None:
+            preparation.close()
 
     def _give_up(self):
         if self._preparation is not None:
-            self._preparation = None
-            self._show("", 0.0)
+            self.give_up()
+            self._ended()
             self._owner.say("Not sent.")
         else:
             self._owner.board.cancel_send()
@@ -217,7 +252,6 @@ class SendView(object):
 
 
 def _ticked(boxes):
-    """The names that are ticked; None where there was nothing to choose."""
-    if not boxes:
-        return None
-    return [name for name, box in boxes.items() if cmds.checkBox(box, query=True, value=True)]
+    """The names that are ticked; None where all are, so that one that was made since is rendered too."""
+    ticked = [name for name, box in boxes.items() if cmds.checkBox(box, query=True, value=True)]
+    return None if len(ticked) == len(boxes) else ticked

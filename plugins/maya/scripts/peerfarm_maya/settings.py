@@ -3,6 +3,7 @@
 import os
 import re
 
+from . import renderers
 from .mayacmds import cmds, year
 
 MASTER = "defaultRenderLayer"
@@ -21,6 +22,8 @@ class Layer(object):
         """Transforms of the renderable cameras, as `Render -cam` wants them."""
         self.first = self.last = self.by = 1
         self.is_animated = False
+        self.has_whole_frames = True
+        """Whether it renders whole frames alone; the farm renders no others."""
         self.renderer = ""
         self.width = self.height = 0
         self.prefix = ""
@@ -39,6 +42,8 @@ class Settings(object):
         self.year = ""
         self.layers = []
         """Those that are not referenced, in the order of the scene; renderable or not."""
+        self.unknown = []
+        """Nodes of plug-ins that this Maya lacks."""
         self.faults = []
         """Sentences about what could not be read."""
 
@@ -55,57 +60,109 @@ def label(node):
     return node[3:] if node.startswith("rs_") else node
 
 
-def read():
-    """The settings of the open scene; the current layer is the same afterwards."""
-    found = Settings()
-    found.scene = str(cmds.file(query=True, sceneName=True) or "").replace("\\", "/")
-    found.is_modified = bool(cmds.file(query=True, modified=True))
-    found.project = str(cmds.workspace(query=True, rootDirectory=True) or "").replace("\\", "/").rstrip("/")
-    found.year = year()
-    current = str(cmds.editRenderLayerGlobals(query=True, currentRenderLayer=True) or MASTER)
-    at = current
-    try:
-        for node in cmds.ls(type="renderLayer") or []:
-            try:
-                if cmds.referenceQuery(node, isNodeReferenced=True):
-                    continue
-                layer = Layer(node)
-                found.layers.append(layer)
-                layer.is_renderable = bool(cmds.getAttr(node + ".renderable"))
-                if not layer.is_renderable:
-                    continue
-                if at != node:
-                    cmds.editRenderLayerGlobals(currentRenderLayer=node)
-                    at = node
-                _read_layer(layer)
-            except Exception as error:  # one broken layer must not hide the others
-                found.faults.append("The render layer %s could not be read: %s" % (label(node), _words(error)))
-                found.layers = [layer for layer in found.layers if layer.node != node]
-    finally:
-        if at != current:
-            cmds.editRenderLayerGlobals(currentRenderLayer=current)
+def scene_name():
+    """Absolute path of the open scene; empty when it was never saved."""
+    return str(cmds.file(query=True, sceneName=True) or "").replace("\\", "/")
+
+
+def glance():
+    """The settings as they stand in the current layer, for a window: no layer is switched, which may take seconds."""
+    found = _scene()
+    for layer in _layers(found):
+        if layer.is_renderable:
+            _guarded(found, layer, _read_values)
     return found
 
 
-def _read_layer(layer):
+def read():
+    """The settings of the open scene, each layer's own; the current layer and whether it is saved stay as they are."""
+    found = _scene()
+    layers = _layers(found)
+    current = str(cmds.editRenderLayerGlobals(query=True, currentRenderLayer=True) or MASTER)
+    at = [current]
+
+    def switch(node):
+        if at[0] != node:
+            cmds.editRenderLayerGlobals(currentRenderLayer=node)
+            at[0] = node
+
+    def read_layer(layer):
+        switch(layer.node)
+        _read_values(layer)
+        _read_outputs(layer)
+
+    has_undo = bool(cmds.undoInfo(query=True, state=True))
+    if has_undo:
+        cmds.undoInfo(stateWithoutFlush=False)  # what the artist undoes next is what she did last
+    try:
+        for layer in layers:
+            if layer.is_renderable:
+                _guarded(found, layer, read_layer)
+    finally:
+        switch(current)
+        if not found.is_modified and cmds.file(query=True, modified=True):
+            cmds.file(modified=False)
+        if has_undo:
+            cmds.undoInfo(stateWithoutFlush=True)
+    return found
+
+
+def _scene():
+    found = Settings()
+    found.scene = scene_name()
+    found.is_modified = bool(cmds.file(query=True, modified=True))
+    found.project = str(cmds.workspace(query=True, rootDirectory=True) or "").replace("\\", "/").rstrip("/")
+    found.year = year()
+    for kind in ("unknown", "unknownDag", "unknownTransform"):
+        found.unknown += cmds.ls(type=kind) or []
+    return found
+
+
+def _layers(found):
+    """The scene's own layers, and which render; kept in `found` too."""
+    for node in cmds.ls(type="renderLayer") or []:
+        try:
+            if cmds.referenceQuery(node, isNodeReferenced=True):
+                continue
+            layer = Layer(node)
+            layer.is_renderable = bool(cmds.getAttr(node + ".renderable"))
+            found.layers.append(layer)
+        except Exception as error:  # as below
+            found.faults.append("The render layer %s could not be read: %s" % (label(node), _words(error)))
+    return list(found.layers)
+
+
+def _guarded(found, layer, call):
+    try:
+        call(layer)
+    except Exception as error:  # one broken layer must not hide the others
+        found.faults.append("The render layer %s could not be read: %s" % (layer.label, _words(error)))
+        found.layers.remove(layer)
+
+
+def _read_values(layer):
     get = cmds.getAttr
     layer.renderer = str(get("defaultRenderGlobals.currentRenderer") or "")
-    layer.width = int(get("defaultResolution.width") or 0)
-    layer.height = int(get("defaultResolution.height") or 0)
+    layer.width, layer.height = renderers.size(layer.renderer)
     layer.prefix = str(get("defaultRenderGlobals.imageFilePrefix") or "")
     layer.is_animated = bool(get("defaultRenderGlobals.animation"))
     if layer.is_animated:
-        layer.first = int(round(get("defaultRenderGlobals.startFrame")))
-        layer.last = int(round(get("defaultRenderGlobals.endFrame")))
-        layer.by = max(1, int(round(get("defaultRenderGlobals.byFrame"))))
+        values = [get("defaultRenderGlobals." + name) for name in ("startFrame", "endFrame", "byFrameStep")]
+        layer.first, layer.last, layer.by = [int(round(value)) for value in values]
+        layer.by = max(1, layer.by)
+        layer.has_whole_frames = all(abs(value - round(value)) < 0.001 for value in values)
     else:
         layer.first = layer.last = int(round(cmds.currentTime(query=True)))
     layer.cameras = cameras()
-    padding = int(get("defaultRenderGlobals.extensionPadding") or 0)
+
+
+def _read_outputs(layer):
+    padding = int(cmds.getAttr("defaultRenderGlobals.extensionPadding") or 0)
     for camera in layer.cameras:
         names = cmds.renderSettings(firstImageName=True, fullPath=True, camera=camera, layer=layer.node)
         first = names[0] if isinstance(names, (list, tuple)) else names
-        layer.outputs[camera] = pattern(str(first), layer.first, padding)
+        folder, name = pattern(str(first), layer.first, padding)
+        layer.outputs[camera] = folder, renderers.with_extension(layer.renderer, name)
 
 
 def cameras():
@@ -113,7 +170,7 @@ def cameras():
     found = []
     for shape in cmds.ls(type="camera") or []:
         if cmds.getAttr(shape + ".renderable"):
-            parents = cmds.listRelatives(shape, parent=True) or [shape]
+            parents = cmds.listRelatives(shape, parent=True, path=True) or [shape]
             found.append(str(parents[0]))
     return found
 

@@ -3,7 +3,7 @@
 In mayapy, after the scene was opened:  import peerfarm_maya.submit; peerfarm_maya.submit.submit()
 """
 
-from . import VERSION, checks, collect, job, settings
+from . import VERSION, checks, collect, disk, job, settings
 from .client import Fault, call_once
 from .mayacmds import app, cmds
 
@@ -20,18 +20,51 @@ class Preparation(object):
 
     def __init__(self, choices=None):
         self.choices = choices or job.Choices()
-        self.settings = settings.read()
-        self.collected = collect.Collected()
-        self._steps = collect.steps(self.settings, self.collected)
+        self.settings = None
+        """Known after the first step."""
+        self.collected = disk.Collected()
         self.is_done = False
+        self._scene = settings.scene_name()
+        self._steps = None
+        self._search = None
+
+    @property
+    def is_waiting(self):
+        """Whether a step has nothing to do but to look whether the disk has answered."""
+        return self._search is not None and not self._search.is_over
 
     def step(self):
-        """Do a little more; False when nothing is left."""
-        try:
-            next(self._steps)
-        except StopIteration:
+        """Do a little more, for some milliseconds: only the first may take longer, where layers have to be switched.
+
+        Raises:
+            NotSent: Another scene was opened meanwhile.
+        """
+        if settings.scene_name() != self._scene:
+            self.close()
+            raise NotSent("Another scene was opened meanwhile: nothing was sent.")
+        if self.settings is None:
+            self.settings = settings.read()
+            self._steps = collect.steps(self.settings, self.collected)
+        elif self._search is None:
+            try:
+                next(self._steps)
+            except StopIteration:
+                self._search = disk.Search(self.collected, self.settings.project, self.settings.scene)
+                self._search.start()
+        elif self._search.is_over:
             self.is_done = True
-        return not self.is_done
+
+    def finish(self):
+        """All the steps, for programs without a window."""
+        while not self.is_done:
+            self.step()
+            if self.is_waiting:
+                self._search.wait()
+
+    def close(self):
+        """It is given up."""
+        if self._search is not None:
+            self._search.stop()
 
     def findings(self, nodes=None):
         """What is wrong, the worst first; `nodes` as the node tells them."""
@@ -46,6 +79,10 @@ class Preparation(object):
     def files(self):
         """What travels with it beside the scene."""
         return list(self.collected.files)
+
+    def request(self, allow_missing=False):
+        """What `submit` is asked with."""
+        return {"job": self.job, "files": self.files, "allow_missing": bool(allow_missing)}
 
 
 def save():
@@ -71,15 +108,13 @@ def submit(choices=None, unsaved="stop", allow_missing=False, say=print, home=No
             said.add(words)
             say(words)
 
-    prepared = Preparation(choices)
-    if prepared.settings.is_modified and prepared.settings.scene:
+    if settings.scene_name() and cmds.file(query=True, modified=True):
         if unsaved == "save":
             save()
-            prepared = Preparation(choices)
         elif unsaved != "last":
             raise NotSent('The scene has unsaved changes. Say unsaved="save" or unsaved="last".')
-    while prepared.step():
-        pass
+    prepared = Preparation(choices)
+    prepared.finish()
     try:
         nodes = call_once(app(), VERSION, "nodes", home=home)["nodes"]
     except Fault as fault:
@@ -90,11 +125,9 @@ def submit(choices=None, unsaved="stop", allow_missing=False, say=print, home=No
         tell(str(finding))
     if prepared.collected.missing and not allow_missing:
         raise NotSent("Files are missing. Say allow_missing=True to send the scene without them.")
-    params = {"job": prepared.job, "files": prepared.files, "allow_missing": bool(allow_missing)}
+    request = prepared.request(allow_missing)
     try:
-        answer = call_once(
-            app(), VERSION, "submit", params, lambda event: tell(event.get("text", "")), QUIET_S, home
-        )
+        answer = call_once(app(), VERSION, "submit", request, lambda event: tell(event.get("text", "")), QUIET_S, home)
     except Fault as fault:
         raise NotSent(str(fault))
     for warning in answer.get("warnings", ()):

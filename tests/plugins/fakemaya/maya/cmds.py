@@ -25,17 +25,43 @@ def about(*, batch: bool = False, version: bool = False) -> Any:
     return world.is_batch if batch else world.version
 
 
-def file(*, query: bool = False, sceneName: bool = False, modified: bool = False, save: bool = False) -> Any:
+def file(
+    *,
+    query: bool = False,
+    sceneName: bool = False,
+    modified: bool | None = None,
+    save: bool = False,
+) -> Any:
     """The open scene."""
     world.on_main_thread()
     if query:
         return world.scene if sceneName else world.is_modified
+    if modified is not None:
+        world.is_modified = modified
+        return None
     assert save
     if not world.scene:
         raise RuntimeError("Use the rename flag to give the scene a name first.")
     world.saves += 1
     world.is_modified = False
+    world.happen("SceneSaved")
     return world.scene
+
+
+def undoInfo(*, query: bool = False, state: bool = False, stateWithoutFlush: bool | None = None) -> Any:
+    """Whether deeds can be undone."""
+    if query:
+        assert state
+        return world.has_undo
+    assert stateWithoutFlush is not None
+    world.has_undo = stateWithoutFlush
+    return None
+
+
+def warning(words: str) -> None:
+    """A line that Maya shows in colour."""
+    world.on_main_thread()
+    world.warnings.append(words)
 
 
 def workspace(*, query: bool = False, rootDirectory: bool = False) -> str:
@@ -51,10 +77,24 @@ def currentTime(*, query: bool) -> float:
     return world.frame
 
 
+_BUILT_IN = {
+    "file", "reference", "cacheFile", "camera", "renderLayer", "transform", "unknown", "unknownDag", "unknownTransform",
+    "imagePlane",
+}  # fmt: skip
+
+
 def ls(*, type: str = "") -> list[str]:
     """Nodes, of one type or all."""
     world.on_main_thread()
+    if type and type not in allNodeTypes():
+        raise RuntimeError(f"Unknown object type: {type}")
     return [name for name, node in world.nodes.items() if not type or node.kind == type]
+
+
+def objExists(name: str) -> bool:
+    """Whether there is such a node."""
+    world.on_main_thread()
+    return name in world.nodes
 
 
 def nodeType(name: str) -> str:
@@ -64,18 +104,20 @@ def nodeType(name: str) -> str:
 
 def allNodeTypes() -> list[str]:
     """Every type that is known, without those of plug-ins that are not loaded."""
-    return sorted({node.kind for node in world.nodes.values()} | {"file", "reference", "cacheFile"})
+    return sorted({node.kind for node in world.nodes.values()} | _BUILT_IN)
 
 
-def listRelatives(name: str, *, parent: bool) -> list[str] | None:
-    """The transform above a shape."""
+def listRelatives(name: str, *, parent: bool, path: bool) -> list[str] | None:
+    """The transform above a shape; without `path` a name that several may have."""
     assert parent
+    assert path
     above = _node(name).parent
     return [above] if above else None
 
 
-def getAttr(plug: str) -> Any:
-    """A value, as it is in the current render layer."""
+def getAttr(plug: str, *, asString: bool = False) -> Any:
+    """A value, as it is in the current render layer; of a menu its number, or with `asString` its words."""
+    world.on_main_thread()
     name, _, attribute = plug.partition(".")
     node = _node(name)
     if node.is_broken:
@@ -84,12 +126,15 @@ def getAttr(plug: str) -> Any:
         return world.overrides[world.layer, plug]
     if attribute not in node.attributes:
         raise ValueError(f"No object matches name: {plug}")
-    return node.attributes[attribute]
+    value = node.attributes[attribute]
+    return value[0 if asString else 1] if isinstance(value, tuple) else value
 
 
 def attributeQuery(attribute: str, *, node: str, exists: bool) -> bool:
     """Whether a node has an attribute."""
     assert exists
+    if node not in world.nodes:
+        raise RuntimeError(f"No object matches name: {node}")
     return attribute in _node(node).attributes
 
 
@@ -164,6 +209,9 @@ def editRenderLayerGlobals(*, query: bool = False, currentRenderLayer: Any = Non
         raise RuntimeError(f"Render layer {currentRenderLayer} cannot be made current.")
     _node(currentRenderLayer)
     world.layer = currentRenderLayer
+    world.is_modified = True
+    if world.has_undo:
+        world.undoable.append(f"editRenderLayerGlobals {currentRenderLayer}")
     return None
 
 
@@ -211,6 +259,7 @@ def evalDeferred(code: str, *, lowestPriority: bool) -> None:
 def confirmDialog(*, title: str, message: str, button: list[str], **_: Any) -> str:
     """A question, answered by `world.answers`."""
     world.asked.append(message)
+    world.idle()  # a dialog has a loop of its own
     assert world.answers, f"Maya asks {message!r} ({title}), and nobody answers"
     answer = world.answers.popleft()
     assert answer in button, (answer, button)
@@ -226,14 +275,14 @@ def fileDialog2(*, fileMode: int, caption: str) -> list[str] | None:
 
 def scriptJob(*, event: tuple[str, Callable[[], Any]], parent: str) -> int:
     """Call something when something happens, as long as a widget is there."""
-    world.jobs.append((event[0], event[1], _widget(parent).name))
+    world.jobs.append((event[0], event[1], _widget(parent).path))
     return len(world.jobs)
 
 
 def setParent(name: str) -> str:
     """Where the next widgets go."""
     world.parent = _widget(name)
-    return name
+    return world.parent.path
 
 
 def deleteUI(name: str) -> None:
@@ -247,10 +296,12 @@ def showWindow(name: str) -> None:
 
 
 def _widget(name: str) -> Widget:
+    """By its path, or by its last name where only one widget has that."""
     world.on_main_thread()
-    if name not in world.widgets:
-        raise RuntimeError(f"Object '{name}' not found.")
-    return world.widgets[name]
+    found = world.named(name)
+    if len(found) != 1:
+        raise RuntimeError(f"Object '{name}' not found." if not found else f"Object's name '{name}' is not unique.")
+    return found[0]
 
 
 _LAYOUTS = {
@@ -269,7 +320,7 @@ def _command(kind: str) -> Callable[..., Any]:
     def command(name: str = "", **flags: Any) -> Any:
         world.on_main_thread()
         if flags.pop("exists", False):
-            return name in world.widgets
+            return len(world.named(name)) == 1
         if flags.pop("query", False):
             widget = _widget(name)
             if flags.get("childArray"):
@@ -277,22 +328,29 @@ def _command(kind: str) -> Callable[..., Any]:
             (flag,) = flags
             return widget.flags.get(flag)
         if flags.pop("edit", False):
-            _widget(name).flags.update(flags)
+            widget = _widget(name)
+            if flags.pop("restore", False):
+                world.show_control(widget)
+            widget.flags.update(flags)
             return None
         name = name or world.unique(kind)
-        if name in world.widgets:
-            raise RuntimeError(f"Object's name '{name}' is not unique.")
         parent = flags.pop("parent", None)
         above = _widget(parent) if parent else world.parent
         if kind in {"workspaceControl", "window"}:
             above = world.window
-        widget = world.widgets[name] = Widget(name, kind, above, flags)
+        if any(child.name == name for child in above.children):
+            raise RuntimeError(f"Object's name '{name}' is not unique.")
+        if neighbour := flags.pop("tabToControl", None):
+            _widget(neighbour[0])
+        widget = Widget(name, kind, above, flags)
         above.children.append(widget)
+        world.widgets[widget.path] = widget
         if kind in _LAYOUTS:
             world.parent = widget
-        if kind == "workspaceControl" and flags.get("uiScript"):
-            exec(flags["uiScript"], {})
-        return name
+        if kind == "workspaceControl":
+            world.show_control(widget)
+            return name
+        return widget.path
 
     return command
 

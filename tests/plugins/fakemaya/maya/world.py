@@ -35,6 +35,11 @@ class Widget:
         self.children: list[Widget] = []
         self.flags = flags
 
+    @property
+    def path(self) -> str:
+        """Its own name behind those of all around it."""
+        return f"{self.parent.path}|{self.name}" if self.parent is not None else self.name
+
 
 class World:
     """Everything."""
@@ -60,9 +65,17 @@ class World:
         self.asked: list[str] = []
         """The messages of the dialogs that were shown."""
         self.saves = 0
+        self.has_undo = True
+        self.undoable: list[str] = []
+        """What the artist would undo next, the last first undone."""
+        self.warnings: list[str] = []
+        self.has_quit = False
         self.widgets: dict[str, Widget] = {}
         self.window = Widget("MayaWindow", "window", None, {})
         self.widgets["MayaWindow"] = self.window
+        editor = Widget("AttributeEditor", "workspaceControl", self.window, {})
+        self.window.children.append(editor)
+        self.widgets[editor.path] = editor
         self.parent = self.window
         self.jobs: list[tuple[str, Callable[[], Any], str]] = []
         """(event, call, parent) of the script jobs."""
@@ -90,9 +103,59 @@ class World:
         deadline_s = time.monotonic() + limit_s
         while not until():
             assert time.monotonic() < deadline_s, "Maya waited in vain; the panel says: " + " | ".join(self.texts())
-            while self.deferred:
-                self.deferred.popleft()()
+            self.idle()
             time.sleep(0.005)
+
+    def idle(self) -> None:
+        """Work off what is deferred by now; what that defers in turn waits for the next time."""
+        for _ in range(len(self.deferred)):
+            if self.deferred:
+                self.deferred.popleft()()
+
+    def open(self, scene: str) -> None:
+        """Another scene, empty but for its name; File > New where it has none."""
+        self.nodes = {name: node for name, node in self.nodes.items() if name.startswith("default")}
+        self.editor.clear()
+        self.scene = scene
+        self.layer = "defaultRenderLayer"
+        self.is_modified = False
+        self.happen("SceneOpened" if scene else "NewSceneOpened")
+
+    def quit(self) -> None:
+        """Maya ends: nothing may be deferred any more."""
+        self.happen("quitApplication")
+        self.has_quit = True
+
+    def show_control(self, control: Widget) -> None:
+        """A docked panel is seen: one that has nothing in it yet is filled by its script."""
+        if not control.children and control.flags.get("uiScript"):
+            self.parent = control
+            exec(control.flags["uiScript"], {})
+
+    def restart(self, *, is_seen: bool) -> None:
+        """Maya is ended and started again with the workspace as it was; a panel in a hidden tab is not filled yet."""
+        self.quit()
+        controls = [child for child in self.window.children if child.kind == "workspaceControl"]
+        for control in controls:
+            for child in list(control.children):
+                self.remove(child)
+        self.has_quit = False
+        self.deferred.clear()
+        self.jobs.clear()
+        if is_seen:
+            for control in controls:
+                self.show_control(control)
+
+    def named(self, name: str) -> list[Widget]:
+        """The widgets that a name may mean: with that path, or with that last name."""
+        if name in self.widgets:
+            return [self.widgets[name]]
+        return [one for path, one in self.widgets.items() if path.endswith("|" + name)]
+
+    def widget(self, name: str) -> Widget:
+        """The one of that name."""
+        (found,) = self.named(name)
+        return found
 
     def start(self) -> None:
         """Maya's window is there: what waited for it is run."""
@@ -156,7 +219,7 @@ class World:
             self.remove(child)
         if widget.parent is not None:
             widget.parent.children.remove(widget)
-        del self.widgets[widget.name]
+        self.widgets = {path: one for path, one in self.widgets.items() if one is not widget}
         if self.parent is widget:
             self.parent = widget.parent or self.window
 
