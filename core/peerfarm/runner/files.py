@@ -45,6 +45,10 @@ class FilesLacking(RenderError):
         self.is_missing = is_missing
 
 
+class FilesUseless(RenderError):
+    """The list of the job's files is forged or broken, or names files that this system cannot hold."""
+
+
 def ref_of(frame: FrameFile) -> BlobRef:
     """The blob that a frame is, in a job whose files travel between nodes."""
     return BlobRef(BlobId(frame.sha256), frame.size_bytes)
