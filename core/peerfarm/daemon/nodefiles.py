@@ -133,7 +133,11 @@ class NodeFiles:
             if expected is not None and not all(map(self._has, refs)):
                 self._wait(expected.key, expected.told, errand)
             if not all(map(self._has, refs)):
-                self._wait(*self._fetch(refs, holders), errand)
+                try:
+                    self._wait(*self._fetch(refs, holders), errand)
+                except FilesLacking as error:
+                    error.missing = frozenset(ref.id for ref in refs if not self._has(ref))
+                    raise
             yield
 
     def expect(self, order: PublishOrder, watch: Callable[[FetchProgressed], None] = lambda _: None) -> None:

@@ -169,6 +169,10 @@ class AttemptFailed:
     exit_code: int | None = None
     last_lines: tuple[str, ...] = ()
     render_s: float = 0.0
+    lost_inputs: tuple[str, ...] = ()
+    """Attempts of earlier steps whose frames nobody holds who can be reached, this node included."""
+    lacking: tuple[NodeId, ...] = ()
+    """Who answered that it does not hold them."""
 
 
 @dataclass(frozen=True, slots=True)

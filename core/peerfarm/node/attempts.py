@@ -22,6 +22,7 @@ from peerfarm.model.render import (
 from peerfarm.node.copies import Copies
 from peerfarm.node.core import Core
 from peerfarm.node.effects import StartRender
+from peerfarm.node.lostinputs import LostInputs
 from peerfarm.node.pins import Pins, result_key
 from peerfarm.node.plaintext import plain
 from peerfarm.node.scenes import root_of
@@ -61,12 +62,16 @@ class Attempts:
     """Files of a job could not be fetched."""
     on_store: Callable[[bool], None]
     """The own store took an attempt's frames, or refused them."""
+    lost: LostInputs = field(init=False)
     held: dict[str, Attempt] = field(default_factory=dict)
     """By name; also those leased ahead."""
     _deferred: list[RunnerEvent] = field(default_factory=list)
     """How attempts ended while the disk refused; recorded when it accepts again."""
     _missing: dict[JobId, int] = field(default_factory=dict)
     """How often in a row a job's files could not be fetched."""
+
+    def __post_init__(self) -> None:
+        self.lost = LostInputs(self.core)
 
     # Starting
 
@@ -265,6 +270,7 @@ class Attempts:
         """A job that is put away is forgotten."""
         if state is None or state.archived is not None or state.deleted is not None:
             self._missing.pop(job, None)
+        self.lost.on_job_changed(job, state)
 
     def _is_gone(self, job: JobId) -> bool:
         state = get_job(self.core.farm, job)
@@ -281,6 +287,9 @@ class Attempts:
         self._let_go(attempt)
         if attempt.is_stopping:
             self._give_back(attempt, attempt.is_stopping)
+            return
+        if event.reason is FailReason.FILES_MISSING and self.lost.render_again(attempt, event):
+            self._give_back(attempt, "inputs-lost")
             return
         if event.reason is FailReason.FILES_MISSING and self._may_be_back(attempt.job):
             self._give_back(attempt, str(event.reason))
