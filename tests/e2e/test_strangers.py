@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgpack
@@ -122,19 +123,19 @@ def test_node_with_another_key_in_a_members_place_is_refused_and_named(
 def rogue(ada: RealNode, ben: RealNode) -> Iterator[zmq.Socket[bytes]]:
     """A connection to ada with ben's own keys, greeted as ben would; what comes over it is up to the test."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    socket = context.socket(zmq.DEALER)
+    link = context.socket(zmq.DEALER)
     keys = load_or_make_keys(ben.home.data / "key", _no_new_keys)
-    socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public.encode())
-    socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode())
-    socket.setsockopt(zmq.CURVE_SERVERKEY, load_or_make_keys(ada.home.data / "key", _no_new_keys).public.encode())
-    socket.setsockopt(zmq.RCVTIMEO, int(LIMIT_S * 1000))
-    socket.connect(f"tcp://{ada.call('nodes')['nodes'][0]['address']}")
+    link.setsockopt(zmq.CURVE_PUBLICKEY, keys.public.encode())
+    link.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode())
+    link.setsockopt(zmq.CURVE_SERVERKEY, load_or_make_keys(ada.home.data / "key", _no_new_keys).public.encode())
+    link.setsockopt(zmq.RCVTIMEO, int(LIMIT_S * 1000))
+    link.connect(f"tcp://{ada.call('nodes')['nodes'][0]['address']}")
     farm = FarmId(ada.call("status")["farm"]["id"])
     try:
-        socket.send_multipart([b"", HELLO, LINK_VERSION, b"boot"])
-        assert len(socket.recv_multipart()) == 4  # the welcome
-        socket.send(encode_message(Greeting(PROTOCOL_VERSION, farm, BootId("bootboot"))))
-        yield socket
+        link.send_multipart([b"", HELLO, LINK_VERSION, b"boot"])
+        assert len(link.recv_multipart()) == 4  # the welcome
+        link.send(encode_message(Greeting(PROTOCOL_VERSION, farm, BootId("bootboot"))))
+        yield link
     finally:
         context.destroy(0)
 
@@ -155,9 +156,9 @@ def test_member_that_sends_what_no_node_would_is_cut_off_and_named(
     farm: RealFarm, pair: tuple[RealNode, RealNode], message: bytes, words: str
 ) -> None:
     ada, ben = pair
-    with rogue(ada, ben) as socket:
+    with rogue(ada, ben) as link:
         farm.wait_for("ada to see ben", lambda: farm.state_of(ben, ada) == "live")
-        socket.send(message)
+        link.send(message)
         farm.wait_for("the end of the link", lambda: farm.state_of(ben, ada) != "live")
         farm.wait_for("ada's words", lambda: words in ada.alarms())
     assert_works(farm, ada, "1-2")
@@ -165,3 +166,20 @@ def test_member_that_sends_what_no_node_would_is_cut_off_and_named(
     ben.await_hello()
     farm.await_sight()
     farm.agreed_hash()
+
+
+def test_whoever_knocks_at_the_port_for_files_is_written_down(farm: RealFarm) -> None:
+    ada = farm.add("ada")
+    farm.start()
+    port = ada.call("status")["ports"]["files"]
+    with socket.create_connection(("127.0.0.1", port)) as junk, suppress(ConnectionError):
+        junk.sendall(b"GET / HTTP/1.1\r\nHost: files\r\n\r\n" + b"x" * 5000)
+        while junk.recv(4096):
+            pass
+
+    def told() -> list[str]:
+        return [line for line in ada.journal().splitlines() if "stranger key=127.0.0.1" in line]
+
+    farm.wait_for("word of it", lambda: told() != [])
+    assert all("without a key, or with another farm's" in line and f"127.0.0.1:{port}" in line for line in told())
+    assert_works(farm, ada, "1-2")

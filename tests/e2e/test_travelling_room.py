@@ -60,11 +60,11 @@ def test_a_worker_without_room_for_a_scene_says_so_others_render_it_and_it_takes
     leave_room(ben, SMALL_BYTES)
     his = str(ada.call("submit", job=sums_job(cache, workers=["ben"]))["job"])
 
-    def why() -> str:
-        here = farm.job(his, ben)["file_transfer"]["here"]
-        return str(here["error"]) if here is not None else ""
-
-    farm.wait_for("word of the missing room", lambda: "no room" in why())
+    farm.wait_for(
+        "word of the missing room on the artist's node",
+        lambda: "ben: no room on the disk" in peerfarm(ada, "job", his).stdout,
+    )
+    assert "Make room" in farm.job(his, ada)["error"]
     anybodys = str(ada.call("submit", job=sums_job(cache))["job"])
     assert printed_sums(farm, ada, anybodys) == sums_of(cache)
     assert farm.shares(anybodys, ada).keys() <= {"cleo"}

@@ -257,7 +257,7 @@ def test_a_root_that_is_no_manifest_fails_the_attempt_with_a_sentence(studio: St
     root, _ = forged.store.put_bytes(b"no manifest")
     ending = studio.rig.run(TELL, **studio.brought(root))
     assert isinstance(ending, AttemptFailed)
-    assert ending.reason is FailReason.FILES_MISSING
+    assert ending.reason is FailReason.FILES_USELESS
     assert "manifest" in ending.message
 
 

@@ -71,6 +71,7 @@ said = st.one_of(
     st.builds(m.KeepAsk, leases, jobs, steps, tasks, told_frames),
     st.builds(m.KeepTold, leases, st.booleans(), texts(200)),
     st.builds(m.KeepMoved, leases, pick([0, 500, 1000])),
+    st.builds(m.FilesStuck, few(st.tuples(jobs, st.booleans(), texts(m.MAX_WHY)))),
     st.builds(m.LogAsk, counts(MOST + 1), leases, counts(MOST + 1), pick([1, 512 * 1024])),
     st.builds(m.LogTell, counts(MOST + 1), st.booleans(), texts(60_000), counts(MOST), counts(MOST), st.booleans()),
     st.builds(m.Whereabouts, few(st.tuples(nodes, addresses))),

@@ -132,7 +132,16 @@ class Renderer:
                 world.after(duration_s, self._finish, render, ending)
                 return
             world.check("P6", not world.plan.is_calm, f"{task.attempt} cannot read what an earlier step rendered")
-            self._finish(render, AttemptFailed(task.attempt, FailReason.FILES_MISSING, told.error))
+            here = self._owner.blobs.blobs
+            lost = tuple(
+                given.attempt
+                for given in task.inputs
+                if told.is_missing and any(BlobId(frame.sha256) not in here for frame in given.frames)
+            )
+            failed = AttemptFailed(
+                task.attempt, FailReason.FILES_MISSING, told.error, lost_inputs=lost, lacking=told.lacking
+            )
+            self._finish(render, failed)
 
         world.files.bring(self._owner, f"inputs/{task.attempt}", frames, holders, brought)
 

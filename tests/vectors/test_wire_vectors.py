@@ -70,6 +70,7 @@ MESSAGES: dict[str, Any] = {
     "KeepAsk": m.KeepAsk(LEASE, JOB, 0, 3, (("f_0001.png", 300, b"h" * 32),)),
     "KeepTold": m.KeepTold(LEASE, False, "its disk is full"),
     "KeepMoved": m.KeepMoved(LEASE, 250),
+    "FilesStuck": m.FilesStuck(((JOB, True, "its list cannot be read"),)),
     "Whereabouts": m.Whereabouts(((OTHER, ("h:1",)),)),
     "JoinAsk": m.JoinAsk(1, "token", KEY, "oak", ("h:1",)),
     "JoinTell": m.JoinTell("", FARM, "north", ((NODE, KEY, "oak", ("h:1",)),)),

@@ -43,13 +43,19 @@ def fetches_in_short(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"files: {', '.join(words)}"
 
 
-def job_lines(transfer: Mapping[str, Any]) -> Iterator[str]:
-    """What there is to say of a job's files: who fetches them, and which results have one copy only."""
+def job_lines(transfer: Mapping[str, Any], *, is_stuck: bool = False) -> Iterator[str]:
+    """What there is to say of a job's files: who fetches them or cannot, and which results have one copy only.
+
+    Args:
+        is_stuck: What is in their way the job's own lines tell.
+    """
     rows = transfer.get("fetching") or ()
     if rows:
         yield f"files on their way to {text.count(len(rows), 'node')}:"
         for row in rows:
             yield f"  {text.clean(row['name'])}: {fetch_words(row)}"
+    for row in () if is_stuck else (transfer.get("stuck") or ())[:_SHOWN]:
+        yield f"{text.clean(row['name'])} cannot take part: {text.clean(row['error'])}"
     single = transfer.get("single")
     if single:
         verb = "exists" if single["frames"] == 1 else "exist"

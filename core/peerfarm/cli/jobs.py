@@ -104,7 +104,7 @@ def show_job(job: dict[str, Any], screen: Screen) -> None:
         screen.line(f"  about {text.duration(job['eta_s'])} left")
     if job["error"]:
         screen.line(screen.styled(f"  {text.clean(job['error'])}", "red"))
-    for line in job_lines(job.get("file_transfer") or {}):
+    for line in job_lines(job.get("file_transfer") or {}, is_stuck=bool(job.get("waits"))):
         screen.line(f"  {line}")
     for step in job["steps"]:
         after = f" after {', '.join(str(name) for name in step['depends_on'])}" if step["depends_on"] else ""

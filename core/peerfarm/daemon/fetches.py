@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from peerfarm.daemon.storework import StoreWork, whole
-from peerfarm.errors import DiskFull, PeerfarmError, StoreError
+from peerfarm.errors import DiskFull, InvalidManifest, PeerfarmError, StoreError
 from peerfarm.model.blob import BlobId, BlobRef, BlockList
 from peerfarm.model.files import FetchEnded, FetchOrder, FetchProgressed
 from peerfarm.model.ids import NodeId
 from peerfarm.model.manifest import MAX_MANIFEST_BYTES, decode_manifest
-from peerfarm.store.blobs import BlobStore
+from peerfarm.store.blobs import BlobStore, check_names, this_system
 from peerfarm.swarm import Swarm, events
 
 Tell = Callable[[FetchProgressed | FetchEnded], None]
@@ -151,7 +151,7 @@ class Fetches:
         if order.is_manifest:
             root = order.refs[0]
             if root.size_bytes > MAX_MANIFEST_BYTES:
-                raise PeerfarmError(f"the list of the job's files is said to have {root.size_bytes} bytes: too many")
+                raise InvalidManifest(f"the list of the job's files is said to have {root.size_bytes} bytes: too many")
             if not self._is_here(root):
                 if not is_root_next:
                     raise PeerfarmError("the list of the job's files was damaged on this node's disk")
@@ -168,6 +168,7 @@ class Fetches:
         if raw is None:
             raise PeerfarmError("the list of the job's files was damaged on this node's disk")
         manifest = decode_manifest(raw)
+        check_names(manifest, this_system())
         prepared = _Prepared(tuple(dict.fromkeys(file.ref for file in manifest.files)))
         prepared.blocks = {file.blocks.id: file.blocks for file in manifest.files if len(file.blocks.hashes) > 1}
         if pin:
@@ -203,8 +204,13 @@ class Fetches:
             return
         if isinstance(found, PeerfarmError):
             sentence = f"{found}. {found.hint}" if found.hint else str(found)
-            is_disk_error = isinstance(found, StoreError)
-            self._end(fetch, sentence, is_disk_full=isinstance(found, DiskFull), is_disk_error=is_disk_error)
+            self._end(
+                fetch,
+                sentence,
+                is_disk_full=isinstance(found, DiskFull),
+                is_disk_error=isinstance(found, StoreError),
+                is_unusable=isinstance(found, InvalidManifest),
+            )
             return
         fetch.is_root_next = found.is_root_next
         if found.is_whole:

@@ -34,6 +34,15 @@ class FilesAlarm:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class FilesStranger:
+    """Somebody knocked at the port for files and was not let in."""
+
+    key: str
+    """Its key where that is known, else its address."""
+    reason: str
+
+
 class FileWork:
     """The loop's side of it; every call comes from the loop's thread.
 
@@ -49,7 +58,9 @@ class FileWork:
         self._store = BlobStore(data / "blobs", settings.store_gb * GIGABYTE)
         self._cache = HashCache(data / "hashes.db")
         self._outputs = Outputs(data / "outputs.jsonl")
-        self._transfers = Transfers(keys, self._store, settings, self._alarm)
+        self._transfers = Transfers(
+            keys, self._store, settings, self._alarm, tell_stranger=lambda *told: tell(FilesStranger(*told))
+        )
         self.files = NodeFiles(self._store, self._transfers, self._outputs)
         self._packing: Packing | None = None
         self._places: dict[NodeId, tuple[str, ...]] = {}

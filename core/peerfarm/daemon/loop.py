@@ -10,7 +10,7 @@ from typing import Any
 
 import zmq
 
-from peerfarm.daemon.filework import FilesAlarm, FileWork
+from peerfarm.daemon.filework import FilesAlarm, FilesStranger, FileWork
 from peerfarm.daemon.inbox import Inbox
 from peerfarm.daemon.joining import Joining
 from peerfarm.daemon.journal import write_events
@@ -247,6 +247,8 @@ class Loop:
             self._node.handle(inputs.Published(event), now_s)
         elif isinstance(event, FilesAlarm):
             self._node.core.alarm(event.text)
+        elif isinstance(event, FilesStranger):
+            self._node.core.tell("stranger", key=event.key, reason=event.reason)
         elif isinstance(event, (inputs.PathsChecked, Inspected, Previewed, *FILE_NEWS)):
             self._node.handle(event, now_s)
         elif isinstance(event, Discovered):

@@ -25,7 +25,7 @@ from peerfarm.model.job import FilesMode
 from peerfarm.model.manifest import Manifest, decode_manifest
 from peerfarm.model.pathmap import PathMap, checkout_map
 from peerfarm.model.render import FrameFile, PublishOrder
-from peerfarm.runner.files import Errand, FilesLacking, FilesStopped, ref_of
+from peerfarm.runner.files import Errand, FilesLacking, FilesStopped, FilesUseless, ref_of
 from peerfarm.store.blobs import BlobStore, FileFault, Hold
 from peerfarm.store.blobs.disk import open_plain
 from peerfarm.store.blobs.layout import Draft
@@ -101,7 +101,7 @@ class NodeFiles:
         try:
             return decode_manifest(raw) if raw is not None else None
         except InvalidManifest as error:
-            raise FilesLacking(f"the list of the job's files cannot be used: {error}", error.hint) from error
+            raise FilesUseless(f"the list of the job's files cannot be used: {error}", error.hint) from error
 
     def _lacks(self, manifest: Manifest) -> str | None:
         """A file that is not here as a whole."""
@@ -117,7 +117,7 @@ class NodeFiles:
         try:
             self._store.lay_out(manifest, directory, progress, errand.is_stopped)
         except InvalidManifest as error:
-            raise FilesLacking(str(error), error.hint) from error
+            raise FilesUseless(str(error), error.hint) from error
         except RequestRefused:
             raise FilesStopped from None
 
@@ -133,7 +133,11 @@ class NodeFiles:
             if expected is not None and not all(map(self._has, refs)):
                 self._wait(expected.key, expected.told, errand)
             if not all(map(self._has, refs)):
-                self._wait(*self._fetch(refs, holders), errand)
+                try:
+                    self._wait(*self._fetch(refs, holders), errand)
+                except FilesLacking as error:
+                    error.missing = frozenset(ref.id for ref in refs if not self._has(ref))
+                    raise
             yield
 
     def expect(self, order: PublishOrder, watch: Callable[[FetchProgressed], None] = lambda _: None) -> None:
@@ -278,6 +282,8 @@ class NodeFiles:
 def _check(ended: FetchEnded) -> None:
     if ended.is_disk_full:
         raise DiskFull(ended.error)
+    if ended.is_unusable:
+        raise FilesUseless(ended.error)
     if ended.error:
         raise FilesLacking(
             ended.error, "Are the nodes that hold it running?", ended.lacking, is_missing=ended.is_missing

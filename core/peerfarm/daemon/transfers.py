@@ -20,7 +20,7 @@ from peerfarm.daemon.outgoing import Outgoing
 from peerfarm.daemon.peers import PENALTY_S, Dialling
 from peerfarm.daemon.storework import StoreWork
 from peerfarm.errors import ConfigError
-from peerfarm.mesh import KeyPair, LinkDown, LinkUp, MeshEvent, Received, Traffic, ZmqMesh
+from peerfarm.mesh import NOT_KNOWN, KeyPair, LinkDown, LinkUp, MeshEvent, Received, Refused, Traffic, ZmqMesh
 from peerfarm.model.blob import BlobRef
 from peerfarm.model.files import FetchEnded, FetchOrder
 from peerfarm.model.ids import NodeId
@@ -47,6 +47,7 @@ class Transfers:
 
     Args:
         tell_alarm: Called from the thread with a sentence for `status`.
+        tell_stranger: The same with a key or an address, and a reason, of who knocked and was not let in.
         patience_s: How long a fetch waits for somebody who holds what is missing.
     """
 
@@ -57,10 +58,12 @@ class Transfers:
         settings: Settings,
         tell_alarm: Callable[[str], None],
         patience_s: float = PATIENCE_S,
+        tell_stranger: Callable[[str, str], None] = lambda _key, _reason: None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._tell_alarm = tell_alarm
+        self._tell_stranger = tell_stranger
         self._mesh = ZmqMesh(keys)
         self._swarm = Swarm(int.from_bytes(os.urandom(8)), patience_s)
         self._swarm.handle(events.Limits(upload_limit(settings, is_artist_here=True)), 0.0)
@@ -216,6 +219,13 @@ class Transfers:
             self._outgoing.forget(event.node)
             self._swarm.handle(events.PeerDown(event.node), now_s)
             self._next_tick_s = now_s
+        elif isinstance(event, Refused):
+            self._refused(event)
+
+    def _refused(self, event: Refused) -> None:
+        """Tell of strangers; what members are refused for was told already, here or by the node's own mesh."""
+        if event.reason != NOT_KNOWN and event.key_or_address not in self._members.values():
+            self._tell_stranger(event.key_or_address, event.reason)
 
     def _watch(self) -> None:
         wanted: list[tuple[Any, int]] = [

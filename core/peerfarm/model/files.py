@@ -50,6 +50,8 @@ class FetchEnded:
     """This node's own disk refused, for want of room or otherwise."""
     is_missing: bool = False
     """Nobody who can be reached holds what is missing."""
+    is_unusable: bool = False
+    """The manifest is forged or broken, or names files that this system cannot hold: here it will never be of use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ class FailReason(StrEnum):
     DISK_FULL = "disk-full"
     FILES_MISSING = "files-missing"
     """The job's files, or what an earlier step rendered, could not be fetched from any node."""
+    FILES_USELESS = "files-useless"
+    """The list of the job's files is forged or broken, names what the worker's system cannot hold, or none has them."""
     STORE_REFUSED = "store-refused"
     """The worker's own store could not take the frames, or not read what it holds; the lease goes back."""
     INTERNAL = "internal"
@@ -167,6 +169,10 @@ class AttemptFailed:
     exit_code: int | None = None
     last_lines: tuple[str, ...] = ()
     render_s: float = 0.0
+    lost_inputs: tuple[str, ...] = ()
+    """Attempts of earlier steps whose frames nobody holds who can be reached, this node included."""
+    lacking: tuple[NodeId, ...] = ()
+    """Who answered that it does not hold them."""
 
 
 @dataclass(frozen=True, slots=True)

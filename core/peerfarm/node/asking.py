@@ -17,10 +17,11 @@ from peerfarm.node.jobindex import JobIndex
 from peerfarm.node.presence import Presence
 from peerfarm.node.scenes import Scenes
 from peerfarm.node.slots import Asked, Slot
+from peerfarm.node.stuckfiles import StuckFiles
 from peerfarm.policy.eligible import left_off
 from peerfarm.policy.liveness import PeerState
 from peerfarm.protocol.messages import LeaseAsk, LeaseWithdrawn
-from peerfarm.state.farm import get_job
+from peerfarm.state.farm import JobState, get_job
 from peerfarm.state.selectors import failures_by_worker, register, spec_of
 
 ASK_LIMIT_S = 5.0
@@ -36,6 +37,8 @@ NOBODYS = "nobody's"
 MISSING = "files-missing"
 """Files that its tasks need could not be fetched a moment ago."""
 MISSING_S = 20.0
+USELESS = "useless"
+"""This node can make no use of its files, and leaves it to workers that may."""
 STORE = "store"
 """Its frames would go into the own store, which refused some."""
 STORE_S = 60.0
@@ -59,6 +62,7 @@ class Asking:
     slots: list[Slot]
     scenes: Scenes
     copies: Copies
+    stuck: StuckFiles
     is_stale: bool = True
     """Something changed that may give idle slots work."""
     _request: int = 0
@@ -80,8 +84,13 @@ class Asking:
         self.is_stale = True
 
     def scene_ready(self, job: JobId) -> None:
-        """All files of a job are here."""
+        """All files of a job are here, or never will be."""
         self.index.queue.bring_back(("files", job))
+        self.is_stale = True
+
+    def peers_stuck(self) -> None:
+        """Peers said that they can use a job's files, or cannot."""
+        self.index.queue.bring_back(USELESS)
         self.is_stale = True
 
     def job_acted_on(self, job: JobId) -> None:
@@ -153,6 +162,7 @@ class Asking:
             queue.bring_back(LEFT_OFF)
         if is_other_view:
             queue.bring_back(NOBODYS)
+            queue.bring_back(USELESS)
         for node in [node for node in self._out_of_reach if is_other_view or self._can_reach(node)]:
             self._out_of_reach.discard(node)
             queue.bring_back(("out of reach", node))
@@ -178,15 +188,23 @@ class Asking:
         if dispatcher != self.core.node and not self._can_reach(dispatcher):
             self._out_of_reach.add(dispatcher)
             return ("out of reach", dispatcher)
-        return self._files_obstacle(job, spec)
+        return self._files_obstacle(job, state, spec)
 
-    def _files_obstacle(self, job: JobId, spec: JobSpec) -> Hashable | None:
+    def _files_obstacle(self, job: JobId, state: JobState, spec: JobSpec) -> Hashable | None:
         if self._is_store_in_the_way(spec):
             return STORE
-        if not self.scenes.is_ready(job, spec):
-            self.scenes.wish(job)
+        if self.scenes.is_ready(job, spec):
+            return None
+        self.scenes.wish(job)
+        if not self.scenes.is_useless(job):
             return ("files", job)
-        return None
+        return None if self._is_nobodys_use(job, state, spec) else USELESS
+
+    def _is_nobodys_use(self, job: JobId, state: JobState, spec: JobSpec) -> bool:
+        """Whether every other worker that is there is left off the job, or said that it cannot use its files either."""
+        able = self.dispatch.able_workers(state, spec)
+        others = able - {self.core.node} - left_off(failures_by_worker(state), able)
+        return all(self.stuck.is_useless_to(node, job) for node in others)
 
     def _can_reach(self, dispatcher: NodeId) -> bool:
         peer = self.presence.peers.get(dispatcher)

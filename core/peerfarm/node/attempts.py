@@ -22,7 +22,9 @@ from peerfarm.model.render import (
 from peerfarm.node.copies import Copies
 from peerfarm.node.core import Core
 from peerfarm.node.effects import StartRender
+from peerfarm.node.lostinputs import LostInputs
 from peerfarm.node.pins import Pins, result_key
+from peerfarm.node.plaintext import plain
 from peerfarm.node.scenes import root_of
 from peerfarm.node.slots import UNKNOWN_RENDER_S, Attempt, Slot
 from peerfarm.policy.inputs import inputs_of
@@ -31,6 +33,7 @@ from peerfarm.state.farm import EMPTY_STEP, JobState, get_job, get_record
 from peerfarm.state.join import generation_of
 from peerfarm.state.selectors import cancelled_bits, is_open, spec_of
 
+MAX_MESSAGE = 2000
 MAX_LINES = 20
 MISSING_TRIES = 5
 """At so many in a row, an attempt without its files is a failure; before, its lease is given back."""
@@ -59,12 +62,16 @@ class Attempts:
     """Files of a job could not be fetched."""
     on_store: Callable[[bool], None]
     """The own store took an attempt's frames, or refused them."""
+    lost: LostInputs = field(init=False)
     held: dict[str, Attempt] = field(default_factory=dict)
     """By name; also those leased ahead."""
     _deferred: list[RunnerEvent] = field(default_factory=list)
     """How attempts ended while the disk refused; recorded when it accepts again."""
     _missing: dict[JobId, int] = field(default_factory=dict)
     """How often in a row a job's files could not be fetched."""
+
+    def __post_init__(self) -> None:
+        self.lost = LostInputs(self.core)
 
     # Starting
 
@@ -188,6 +195,13 @@ class Attempts:
     def _give_back(self, attempt: Attempt, reason: str) -> None:
         self.give_back(attempt.lease, attempt.job, attempt.step, attempt.task, reason)
 
+    def fail_useless(self, lease: ActionId, body: TaskLeased, why: str) -> None:
+        """The job's files are of no use here, nor anywhere else: the task fails, so that the artist learns it."""
+        reason = str(FailReason.FILES_USELESS)
+        self.core.record(
+            TaskFailed(body.job, body.step, body.task, lease, reason, None, plain(why, MAX_MESSAGE), (), 0)
+        )
+
     # What the runner says
 
     def on_runner(self, event: RunnerEvent) -> None:
@@ -256,6 +270,7 @@ class Attempts:
         """A job that is put away is forgotten."""
         if state is None or state.archived is not None or state.deleted is not None:
             self._missing.pop(job, None)
+        self.lost.on_job_changed(job, state)
 
     def _is_gone(self, job: JobId) -> bool:
         state = get_job(self.core.farm, job)
@@ -273,16 +288,19 @@ class Attempts:
         if attempt.is_stopping:
             self._give_back(attempt, attempt.is_stopping)
             return
+        if event.reason is FailReason.FILES_MISSING and self.lost.render_again(attempt, event):
+            self._give_back(attempt, "inputs-lost")
+            return
         if event.reason is FailReason.FILES_MISSING and self._may_be_back(attempt.job):
             self._give_back(attempt, str(event.reason))
             return
         if event.reason is FailReason.STORE_REFUSED:
-            self.core.alarm(f"{STORE_ALARM}, and takes no more such work for a while: {_plain(event.message, 300)}")
+            self.core.alarm(f"{STORE_ALARM}, and takes no more such work for a while: {plain(event.message, 300)}")
             self.on_store(False)
             self._give_back(attempt, str(event.reason))
             return
         if event.reason is FailReason.DISK_FULL:
-            self.core.alarm(f"{FULL_ALARM}: {_plain(event.message, 200)}")
+            self.core.alarm(f"{FULL_ALARM}: {plain(event.message, 200)}")
         self.core.record(
             TaskFailed(
                 attempt.job,
@@ -291,16 +309,11 @@ class Attempts:
                 attempt.lease,
                 str(event.reason),
                 event.exit_code,
-                _plain(event.message, 2000),
+                plain(event.message, MAX_MESSAGE),
                 _newest(event.last_lines),
                 int(event.render_s * 1000),
             )
         )
-
-
-def _plain(text: str, limit: int) -> str:
-    """So many characters of a text at most, without what UTF-8 cannot say."""
-    return text[:limit].encode("utf-8", "replace").decode()
 
 
 def _newest(lines: Sequence[str]) -> tuple[str, ...]:
@@ -308,7 +321,7 @@ def _newest(lines: Sequence[str]) -> tuple[str, ...]:
     kept: list[str] = []
     room_bytes = MAX_LINES_BYTES
     for line in reversed(lines[-MAX_LINES:]):
-        text = _plain(line, 1000)
+        text = plain(line, 1000)
         room_bytes -= len(text.encode())
         if room_bytes < 0:
             break

@@ -17,6 +17,7 @@ from peerfarm.node.pace import Pace, left_s
 from peerfarm.node.peer import Peer
 from peerfarm.node.presence import Presence
 from peerfarm.node.scenes import Scenes
+from peerfarm.node.stuckfiles import StuckFiles
 from peerfarm.policy.liveness import PeerState
 from peerfarm.state.farm import JobState, get_job
 from peerfarm.state.selectors import spec_of, unpublished_bits
@@ -35,6 +36,7 @@ class FileViews:
     presence: Presence
     scenes: Scenes
     copies: Copies
+    peers: StuckFiles
     stuck: Callable[[JobId, int], int] = lambda _job, _step: 0
     """The tasks of a step whose frames could not be put in place at the last try."""
     waits: FileWaits = field(init=False)
@@ -44,7 +46,7 @@ class FileViews:
     _disk_errors: int = 0
 
     def __post_init__(self) -> None:
-        self.waits = FileWaits(self.core, self.presence, self.scenes)
+        self.waits = FileWaits(self.core, self.presence, self.scenes, self.peers)
         self.presence.on_gone.append(self._on_gone)
 
     # What is told
@@ -135,6 +137,7 @@ class FileViews:
             "size_bytes": self.scenes.size_bytes(job) or None,
             "fetching": nodes,
             "here": self.scenes.row(job),
+            "stuck": self.waits.stuck(job),
             "copies": self.copies.counts(job),
             "single": self._single(job, spec),
         }

@@ -14,6 +14,7 @@ from peerfarm.model.render import frame_name
 from peerfarm.node.core import Core
 from peerfarm.node.presence import Presence
 from peerfarm.node.scenes import Scenes
+from peerfarm.node.stuckfiles import StuckFiles
 from peerfarm.policy.liveness import counts_as_alive
 from peerfarm.state.farm import EMPTY_STEP, JobState, StepState
 from peerfarm.state.selectors import (
@@ -40,6 +41,7 @@ class FileWaits:
     core: Core
     presence: Presence
     scenes: Scenes
+    peers: StuckFiles
 
     def away(self, node: NodeId) -> str:
         """What people call a member that is not here; empty for one that is, and for one that left for ever."""
@@ -59,25 +61,42 @@ class FileWaits:
             return ""
         row = self.scenes.row(job)
         submitter = submitter_of(state)
-        is_gone = (
-            submitter is not None and submitter != self.core.node and submitter not in live_members(self.core.farm)
-        )
-        is_away = submitter is not None and bool(self.away(submitter))
+        start = f"waits for files of {_scene_name(spec)}: "
         if row is not None and row["error"]:
-            words = f"waits for files of {_scene_name(spec)}: {row['error']}"
-            if not self.scenes.is_missing(job):
-                return words
-            if is_away and submitter is not None:
-                return f"{words}; {self._off(submitter)} does"
-            if self.scenes.is_lost(job):
-                return f"{words}, and no other member does: submit the job again"
-            others = [self._off(node) for node in self.presence.peers if self.away(node)]
-            return f"{words}; perhaps {' or '.join(others[:MAX_NAMED])} does" if others else words
-        if row is not None or not (is_away or is_gone) or submitter is None or self._is_moving(job):
+            return f"{start}{row['error']}" + self._who_has(job, submitter)
+        if row is not None or submitter is None or self.scenes.is_ready(job, spec) or self._is_moving(job):
             return ""
-        if is_gone:
-            return f"waits for files of {_scene_name(spec)}: their submitter left the farm for ever"
-        return f"waits for files of {_scene_name(spec)}: {self._off(submitter)} has them"
+        if submitter != self.core.node and submitter not in live_members(self.core.farm):
+            return start + "their submitter left the farm for ever"
+        if self.away(submitter):
+            return f"{start}{self._off(submitter)} has them"
+        words = self._peers_words(job)
+        return start + words if words else ""
+
+    def _who_has(self, job: JobId, submitter: NodeId | None) -> str:
+        """What to add where this node could not fetch a job's files because nobody who is here has them."""
+        if not self.scenes.is_missing(job):
+            return ""
+        if submitter is not None and self.away(submitter):
+            return f"; {self._off(submitter)} does"
+        if self.scenes.is_lost(job):
+            return ", and no other member does: submit the job again"
+        others = [self._off(node) for node in self.presence.peers if self.away(node)]
+        return f"; perhaps {' or '.join(others[:MAX_NAMED])} does" if others else ""
+
+    def _peers_words(self, job: JobId) -> str:
+        """What peers say that keeps the job's files from them."""
+        stuck = self.stuck(job)
+        told = [f"{one['name']}: {one['error']}" for one in stuck[:MAX_NAMED]]
+        more = [f"and {len(stuck) - MAX_NAMED} more"] if len(stuck) > MAX_NAMED else []
+        return "; ".join(told + more)
+
+    def stuck(self, job: JobId) -> list[dict[str, Any]]:
+        """The nodes that cannot have the job's files, and why; this one first."""
+        row = self.scenes.row(job)
+        rows = [(self.core.node, row["error"])] if row is not None and row["error"] else []
+        rows += [(node, why) for node, (_, _, why) in self.peers.of_peers(job)]
+        return [{"node": node, "name": self.presence.name_of(node), "error": why} for node, why in rows]
 
     def _is_moving(self, job: JobId) -> bool:
         """Whether a peer that is here fetches the job's files, and has some."""

@@ -26,6 +26,7 @@ from peerfarm.node.replication import Replication
 from peerfarm.node.requests import Requests
 from peerfarm.node.scenes import Scenes
 from peerfarm.node.snapshots import Snapshots
+from peerfarm.node.stuckfiles import StuckFiles
 from peerfarm.node.travelling import TravellingJobs
 from peerfarm.node.views import Views
 from peerfarm.node.work import Work
@@ -60,9 +61,10 @@ class Node:
         self.copies = Copies(self.core, self.presence, self.pins)
         self.keeping = Keeping(self.core, self.presence, self.pins)
         self.travelling = TravellingJobs()
-        self.work = Work(self.core, self.presence, self.dispatch, self.index, self.scenes, self.copies)
+        self.stuck = StuckFiles(self.core, self.presence, self.scenes.stuck)
+        self.work = Work(self.core, self.presence, self.dispatch, self.index, self.scenes, self.copies, self.stuck)
         self.publishing = Publishing(self.core, self.dispatch)
-        self.file_views = FileViews(self.core, self.presence, self.scenes, self.copies)
+        self.file_views = FileViews(self.core, self.presence, self.scenes, self.copies, self.stuck)
         self.views = Views(
             self.core, self.presence, self.replication, self.dispatch, self.work, self.publishing, self.file_views
         )
@@ -106,6 +108,7 @@ class Node:
             m.KeepAsk: self.keeping.on_ask,
             m.KeepTold: self.copies.on_told,
             m.KeepMoved: self.copies.on_moved,
+            m.FilesStuck: self.stuck.on_told,
             m.LogAsk: self.requests.logs.on_log_ask,
             m.LogTell: self.requests.logs.on_log_tell,
         }
@@ -219,6 +222,7 @@ class Node:
                 self.work.own_ask_refused(ask)
             self.work.tick()
             self.scenes.tick()
+            self.stuck.tick()
             self.copies.tick()
             self.publishing.tick()
             self.pins.tick()

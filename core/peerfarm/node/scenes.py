@@ -15,9 +15,10 @@ from peerfarm.node.delivery import is_lost
 from peerfarm.node.jobindex import JobIndex
 from peerfarm.node.pace import left_s
 from peerfarm.node.pins import Pins, scene_key
+from peerfarm.node.plaintext import plain
 from peerfarm.node.presence import Presence
 from peerfarm.policy.jobqueue import Rank
-from peerfarm.protocol.messages import MAX_FETCHING
+from peerfarm.protocol.messages import MAX_FETCHING, MAX_STUCK, MAX_WHY, StuckRow
 from peerfarm.state.farm import JobState, get_job
 from peerfarm.state.selectors import JobStatus, job_status, live_members, spec_of, submitter_of
 
@@ -26,6 +27,8 @@ MAX_AT_ONCE = 2
 AGAIN_S = 5.0
 LONGEST_AGAIN_S = 60.0
 """A fetch that failed is ordered again after 5 s, 10 s, … up to this, and at once when a peer comes."""
+LOST_TRIES = 3
+"""After so many fetches in which every member said that it holds nothing of what is missing, the files are given up."""
 TELL_EVERY_S = 0.5
 """Local subscribers hear of each job's files so often at most."""
 _OVER = {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED}
@@ -51,6 +54,8 @@ class _Scene:
     """Nobody who could be reached held what was missing, at the last try."""
     lacking: tuple[NodeId, ...] = ()
     """Who said so."""
+    is_unusable: bool = False
+    """The list of the files is forged or broken, or names what this system cannot hold."""
     told_s: float = -TELL_EVERY_S
 
     @property
@@ -68,6 +73,8 @@ class Scenes:
     pins: Pins
     on_ready: Callable[[JobId], None] = lambda _: None
     """A job's files are all here: its tasks can be asked for."""
+    on_useless: Callable[[JobId], None] = lambda _: None
+    """A job's files will never be of use here: its tasks can be asked for, to say so, when nobody else can use them."""
     _ready: set[JobId] = field(default_factory=set)
     _wished: dict[JobId, _Scene] = field(default_factory=dict)
     _sizes: dict[JobId, int] = field(default_factory=dict)
@@ -213,6 +220,9 @@ class Scenes:
             return
         scene.failures += 1
         scene.error, scene.is_missing, scene.lacking = event.error, event.is_missing, event.lacking
+        scene.is_unusable = event.is_unusable
+        if self.is_useless(job):
+            self.on_useless(job)
         scene.again_s = self.core.mono_s + min(AGAIN_S * 2 ** (min(scene.failures, 8) - 1), LONGEST_AGAIN_S)
 
     def learn_size(self, job: JobId, size_bytes: int) -> None:
@@ -258,6 +268,21 @@ class Scenes:
             and scene.is_missing
             and is_lost(scene.lacking, self.core.node, live_members(self.core.farm))
         )
+
+    def is_useless(self, job: JobId) -> bool:
+        """Whether no further fetch can help: this node cannot use the list of the files, or no member holds them."""
+        scene = self._wished.get(job)
+        return scene is not None and (scene.is_unusable or (scene.failures >= LOST_TRIES and self.is_lost(job)))
+
+    def why_useless(self, job: JobId) -> str:
+        """Why so, as the job's tasks fail for it."""
+        end = ": submit the job again" if self.is_lost(job) else ""
+        return f"{self.core.settings.name} cannot use the job's files: {self._wished[job].error}{end}"
+
+    def stuck(self) -> tuple[StuckRow, ...]:
+        """For the peers: of which jobs this node cannot have the files, and why."""
+        rows = [(job, self.is_useless(job), plain(scene.error, MAX_WHY)) for job, scene in self._wished.items()]
+        return tuple(row for row in rows if row[2])[:MAX_STUCK]
 
     def size_bytes(self, job: JobId) -> int:
         """How much a job's files are together; 0 while this node does not know."""

@@ -15,6 +15,7 @@ from peerfarm.node.jobindex import JobIndex
 from peerfarm.node.presence import Presence
 from peerfarm.node.scenes import Scenes
 from peerfarm.node.slots import Attempt, Slot
+from peerfarm.node.stuckfiles import StuckFiles
 from peerfarm.policy.liveness import PeerState
 from peerfarm.protocol.messages import MAX_RUNNING, LeaseRefused, RunningAttempt
 from peerfarm.state.actions import Action, MemberRemoved, TaskLeased
@@ -36,6 +37,7 @@ class Work:
         index: JobIndex,
         scenes: Scenes,
         copies: Copies,
+        stuck: StuckFiles,
     ) -> None:
         self._core = core
         self._dispatch = dispatch
@@ -43,7 +45,7 @@ class Work:
         self.slots = [Slot(number) for number in range(core.settings.slots if core.settings.is_rendering else 0)]
         self._copies = copies
         self._scenes = scenes
-        self._asking = Asking(core, presence, dispatch, index, self.slots, scenes, copies)
+        self._asking = Asking(core, presence, dispatch, index, self.slots, scenes, copies, stuck)
         self._attempts = Attempts(
             core,
             self.slots,
@@ -55,6 +57,8 @@ class Work:
         )
         index.on_changed.append(self._attempts.on_job_changed)
         scenes.on_ready = self._asking.scene_ready
+        scenes.on_useless = self._asking.scene_ready
+        stuck.on_heard = self._asking.peers_stuck
         copies.on_free = self._asking.wake
         self._own_leases: list[tuple[ActionId, TaskLeased]] = []
         self._touched: dict[JobId, None] = {}
@@ -155,6 +159,7 @@ class Work:
                 self._copies.drop_pointless(touched, self._attempts.pointless)
             self._copies.settle()
             if self._asking.is_stale:
+                self._index.freshen()  # a lease that failed at once has left its task ready again
                 self._asking.seek()
             if not (self._own_leases or self._touched or self._asking.is_stale):
                 return
@@ -176,6 +181,9 @@ class Work:
         if is_of_this_start:
             self._asking.withdraw(body.request)
         if not self._is_open(lease, body):
+            return
+        if slot is not None and self._scenes.is_useless(body.job) and not self._core.is_stopping:
+            self._attempts.fail_useless(lease, body, self._scenes.why_useless(body.job))
             return
         if slot is None or self._core.is_stopping or not self._has_files(body.job):
             self._attempts.give_back(lease, body.job, body.step, body.task, "not-awaited")

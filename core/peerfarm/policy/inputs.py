@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from peerfarm.model.frames import task_count, task_frames, task_of_frame
 from peerfarm.model.ids import attempt_label
 from peerfarm.model.job import Dependency, DependencyKind, FilesMode, JobSpec
@@ -29,6 +31,14 @@ def inputs_of(state: JobState, spec: JobSpec, number: int, task: int) -> tuple[S
                 holders = tuple(node for node in (attempt[1][2], submitter) if node is not None)
                 inputs.append(StepInput(*place, frames, holders) if is_fetched else StepInput(*place))
     return tuple(inputs)
+
+
+def tasks_read(spec: JobSpec, number: int, task: int) -> Iterator[tuple[int, int]]:
+    """(step, task) of everything whose frames a task may read."""
+    for dependency in spec.steps[number].depends_on:
+        if spec.steps[dependency.step].output_dir:
+            for needed in _needed(spec, number, task, dependency):
+                yield dependency.step, needed
 
 
 def _needed(spec: JobSpec, number: int, task: int, dependency: Dependency) -> list[int]:

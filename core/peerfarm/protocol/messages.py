@@ -29,8 +29,14 @@ MAX_FETCHING = 4
 MAX_ROWS = 4096
 """Positions of logs in one message, some 200 KB; vectors and the snapshots that carry them go in parts."""
 
+MAX_STUCK = 16
+"""Jobs whose files a node cannot have, in one message."""
+MAX_WHY = 500
+
 RunningAttempt = tuple[ActionId, int, int]
 """(lease, progress in thousandths, frame being rendered or 0)."""
+StuckRow = tuple[JobId, bool, str]
+"""(job, whether its files will never be of use to the node that tells it, why it cannot have them)."""
 
 
 class Greeting(NamedTuple):
@@ -212,6 +218,12 @@ class KeepMoved(NamedTuple):
     thousandths: int
 
 
+class FilesStuck(NamedTuple):
+    """I would render these jobs and cannot have their files; of all others I can."""
+
+    rows: tuple[StuckRow, ...]
+
+
 class Whereabouts(NamedTuple):
     """Where other members can be dialled, as the sender knows (the paper's Known Worker List)."""
 
@@ -258,6 +270,7 @@ Message = (
     | KeepAsk
     | KeepTold
     | KeepMoved
+    | FilesStuck
     | Whereabouts
     | JoinAsk
     | JoinTell
@@ -318,6 +331,7 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
     20: (KeepAsk, (is_action_id, _JOB, whole(0, MAX_STEP), whole(0, MAX_TASK), is_frames)),
     21: (KeepTold, (is_action_id, is_flag, text_up_to(400))),
     22: (KeepMoved, (is_action_id, whole(0, 1000))),
+    23: (FilesStuck, (many(MAX_STUCK, row(_JOB, is_flag, text_up_to(MAX_WHY))),)),
     17: (
         JoinAsk,
         (whole(0, 1 << 16), text_up_to(100), is_key, text_up_to(100), many(MAX_TOLD_ADDRESSES, text_up_to(200))),

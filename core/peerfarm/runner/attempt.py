@@ -27,7 +27,7 @@ from peerfarm.runner import header
 from peerfarm.runner.attemptlog import AttemptLog
 from peerfarm.runner.brought import CHECKOUT, check_out, keep_frames, lay_out_inputs, mapped_params, prepare_frames
 from peerfarm.runner.failures import AttemptError, Stopped, explain
-from peerfarm.runner.files import Errand, FilesStopped
+from peerfarm.runner.files import Errand, FilesLacking, FilesStopped
 from peerfarm.runner.frames import FramesPlace, free_bytes, prepare, verify
 from peerfarm.runner.header import Ending
 from peerfarm.runner.inputs import lay_out
@@ -100,7 +100,10 @@ class Attempt:
         is_doubtful = reason in {FailReason.APP_FAILED, FailReason.OUTPUT_MISSING} and self._has_started
         if is_doubtful and (where := self._full_disk(last_lines)):
             reason, message = FailReason.DISK_FULL, f"the disk is full: {where} has no room left. {message}"
-        return AttemptFailed(self._task.attempt, reason, message, self._exit_code, last_lines, self._wall_s)
+        lost, lacking = (error.inputs, error.lacking) if isinstance(error, FilesLacking) else ((), ())
+        return AttemptFailed(
+            self._task.attempt, reason, message, self._exit_code, last_lines, self._wall_s, lost, lacking
+        )
 
     def _full_disk(self, last_lines: tuple[str, ...]) -> str:
         """Which directory has no room left; empty when there is room, as far as anybody says."""

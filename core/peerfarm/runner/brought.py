@@ -14,7 +14,7 @@ from peerfarm.errors import DiskFull, StoreError
 from peerfarm.model.pathmap import AS_WRITTEN, PathMap
 from peerfarm.model.render import FailReason, FrameFile, RenderTask
 from peerfarm.runner.failures import AttemptError
-from peerfarm.runner.files import Errand, Files
+from peerfarm.runner.files import Errand, Files, FilesLacking
 from peerfarm.runner.frames import FramesPlace
 from peerfarm.runner.inputs import INPUTS
 from peerfarm.runner.pathparams import with_paths
@@ -101,14 +101,32 @@ def lay_out_inputs(task: RenderTask, work: Path, files: Files, errand: Errand) -
                 raise AttemptError(FailReason.NOT_ALLOWED, f"the input {name!r} {fault}")
     place = work / INPUTS
     with _translated(work):
-        place.mkdir()
-        for given in task.inputs:
-            directory = place / given.step_name
-            directory.mkdir(exist_ok=True)
-            with files.bring(given.frames, given.holders, errand):
+        try:
+            _bring_inputs(task, place, files, errand)
+        except FilesLacking as error:
+            if error.is_missing:
+                raise
+            make_empty(place)  # one was damaged on this node's disk, as is known since now: others may have it
+            _bring_inputs(task, place, files, errand)
+    return str(place)
+
+
+def _bring_inputs(task: RenderTask, place: Path, files: Files, errand: Errand) -> None:
+    frames = [frame for given in task.inputs for frame in given.frames]
+    holders = dict.fromkeys(node for given in task.inputs for node in given.holders)
+    try:
+        with files.bring(frames, tuple(holders), errand):
+            place.mkdir(exist_ok=True)
+            for given in task.inputs:
+                directory = place / given.step_name
+                directory.mkdir(exist_ok=True)
                 for frame in given.frames:
                     files.place(frame, directory / frame.name, errand)
-    return str(place)
+    except FilesLacking as error:
+        if error.is_missing:
+            lost = [any(frame.sha256 in error.missing for frame in given.frames) for given in task.inputs]
+            error.inputs = tuple(given.attempt for given, is_lost in zip(task.inputs, lost, strict=True) if is_lost)
+        raise
 
 
 def keep_frames(

@@ -6,7 +6,7 @@ import errno
 
 from peerfarm.errors import AppNotFound, AppTimedOut, DiskFull, OutputMissing, PeerfarmError, RenderError
 from peerfarm.model.render import FailReason
-from peerfarm.runner.files import FilesLacking
+from peerfarm.runner.files import FilesLacking, FilesUseless
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -15,6 +15,7 @@ _REASONS: tuple[tuple[type[PeerfarmError], FailReason], ...] = (
     (AppTimedOut, FailReason.TIMED_OUT),
     (OutputMissing, FailReason.OUTPUT_MISSING),
     (FilesLacking, FailReason.FILES_MISSING),
+    (FilesUseless, FailReason.FILES_USELESS),
     (DiskFull, FailReason.DISK_FULL),
 )
 

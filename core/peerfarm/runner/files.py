@@ -35,6 +35,8 @@ class FilesLacking(RenderError):
     Attributes:
         lacking: The nodes that answered so.
         is_missing: Everybody who can be reached was asked; False where it was never asked for, or may come yet.
+        missing: Of frames that were wanted: the blobs that are not here now.
+        inputs: The attempts of earlier steps that these are frames of, where they were wanted as inputs.
     """
 
     def __init__(
@@ -43,6 +45,12 @@ class FilesLacking(RenderError):
         super().__init__(message, hint)
         self.lacking = lacking
         self.is_missing = is_missing
+        self.missing: frozenset[bytes] = frozenset()
+        self.inputs: tuple[str, ...] = ()
+
+
+class FilesUseless(RenderError):
+    """The list of the job's files is forged or broken, or names files that this system cannot hold."""
 
 
 def ref_of(frame: FrameFile) -> BlobRef:

@@ -2,7 +2,7 @@
 
 from peerfarm.store.blobs.api import Blobs, Gone, GoneReason, Usage
 from peerfarm.store.blobs.blobstore import BlobStore
-from peerfarm.store.blobs.checkout import this_system
+from peerfarm.store.blobs.checkout import check_names, this_system
 from peerfarm.store.blobs.hashcache import HashCache
 from peerfarm.store.blobs.memory_blobs import MemoryBlobDisk, MemoryBlobs
 from peerfarm.store.blobs.packing import FileToPack, Packed, pack
@@ -23,6 +23,7 @@ __all__ = [
     "MemoryBlobs",
     "Packed",
     "Usage",
+    "check_names",
     "pack",
     "this_system",
 ]
