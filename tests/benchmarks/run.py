@@ -32,6 +32,7 @@ BENCHMARKS = (
     "small_files",
     "spread",
     "resend",
+    "many_jobs",
     "panel",
     "blender_panel",
 )

@@ -26,8 +26,15 @@ def run_scaled(*names: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_benchmarks_with_real_nodes_give_their_figures() -> None:
-    figures = run_scaled("first_start", "task_rate", "catch_up", "traffic")
-    for name in ("first_start_ms", "first_start_p95_ms", "first_start_remote_ms", "tasks_per_s", "catch_up_s"):
+    figures = run_scaled("first_start", "task_rate", "catch_up", "traffic", "many_jobs")
+    for name in (
+        "first_start_ms",
+        "first_start_p95_ms",
+        "first_start_remote_ms",
+        "tasks_per_s",
+        "catch_up_s",
+        "many_jobs_newest_ms",
+    ):
         assert figures[name] > 0
     assert {"bytes_per_task", "messages_per_task"} <= figures.keys()
     assert figures["notes"]["failures"] == {}

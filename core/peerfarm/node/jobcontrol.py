@@ -14,6 +14,7 @@ from peerfarm.model.ids import JobId
 from peerfarm.model.job import JobSpec, RunWhen
 from peerfarm.node.core import Core
 from peerfarm.node.inputs import LocalRequest
+from peerfarm.node.joblist import JobList
 from peerfarm.node.params import need, optional, step_number
 from peerfarm.node.views import Views
 from peerfarm.state.actions import (
@@ -50,6 +51,7 @@ class JobControl:
 
     core: Core
     views: Views
+    listed: JobList
 
     def jobs(self, request: LocalRequest) -> dict[str, Any]:
         """`jobs`: a row each, by time of submission; with `all` archived ones too; with `limit` the newest first."""
@@ -71,14 +73,10 @@ class JobControl:
         if not 0 < limit <= MAX_LISTED:
             raise RequestRefused(f"limit must be from 1 to {MAX_LISTED}, not {limit}")
         user = self.core.settings.user if optional(request, "mine", bool, False) else None
-        known = []
-        for job, state in all_jobs(self.core.farm):
-            spec = spec_of(state)
-            if spec is not None and state.archived is None and (user is None or spec.user == user):
-                known.append((spec.submitted_ms, job, state))
-        known.sort(key=lambda one: one[:2], reverse=True)
-        rows = (self.views.summary(job, state) for _, job, state in known[:limit])
-        return {"jobs": [row for row in rows if row is not None], "total": len(known)}
+        jobs, total = self.listed.newest(limit, user)
+        known = ((job, get_job(self.core.farm, job)) for job in jobs)
+        rows = (self.views.summary(job, state) for job, state in known if state is not None)
+        return {"jobs": [row for row in rows if row is not None], "total": total}
 
     def find(self, wanted: str) -> tuple[JobId, JobState]:
         """The job with that id, unique start of an id, or exact name.

@@ -86,6 +86,7 @@ class Node:
             self.copies.on_job_changed,
             self.pins.on_job_changed,
             self.travelling.on_job_changed,
+            self.requests.job_list.on_job_changed,
             self._forget_attempts,
         ]
         self.presence.on_gone.append(lambda _node, _state: self.publishing.on_dispatcher_changed())

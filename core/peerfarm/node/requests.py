@@ -12,6 +12,7 @@ from peerfarm.node.desk import Desk
 from peerfarm.node.fetching import Fetching
 from peerfarm.node.inputs import LocalRequest
 from peerfarm.node.jobcontrol import JobControl
+from peerfarm.node.joblist import JobList
 from peerfarm.node.joblogs import JobLogs
 from peerfarm.node.membership import Membership
 from peerfarm.node.params import need, optional
@@ -20,8 +21,6 @@ from peerfarm.node.presence import Presence
 from peerfarm.node.submitting import Submitting
 from peerfarm.node.thumbnails import Thumbnails
 from peerfarm.node.views import Views
-from peerfarm.state.farm import all_jobs
-from peerfarm.state.selectors import job_status, spec_of
 
 
 class Requests:
@@ -35,7 +34,8 @@ class Requests:
         """As `config` shows them; the daemon puts others in place when `init` or `join` changed the file."""
         self.desk = Desk(core)
         self.membership = Membership(core, presence, self.desk.reply, self.desk.refuse)
-        self.control = JobControl(core, views)
+        self.job_list = JobList(core)
+        self.control = JobControl(core, views, self.job_list)
         self.submitting = Submitting(core, presence, self.desk, pins)
         self.fetching = Fetching(core, self.control.found)
         self.logs = JobLogs(core, presence, self.desk, self.control.found)
@@ -130,12 +130,6 @@ class Requests:
         }
 
     def _status(self, _request: LocalRequest) -> dict[str, Any]:
-        counts: dict[str, int] = {}
-        for _, state in all_jobs(self._core.farm):
-            spec = spec_of(state)
-            if spec is not None:
-                status = str(job_status(state, spec))
-                counts[status] = counts.get(status, 0) + 1
         alive = self._presence.alive()
         core = self._core
         return {
@@ -143,7 +137,7 @@ class Requests:
             "farm": self._farm_row(),
             "joining": self._joining(),
             "ports": {"peers": core.settings.port, "files": core.settings.transfer_port},
-            "jobs": counts,
+            "jobs": self.job_list.counts(),
             "slots": self._views.slots(),
             "alarms": list(core.alarms),
             "disk": core.disk_error or "ok",

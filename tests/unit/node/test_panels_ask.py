@@ -38,6 +38,25 @@ def test_only_the_own_users_jobs_are_told_when_asked(solo: Solo) -> None:
     assert solo.ask("jobs", limit=10)["total"] == 2
 
 
+def test_the_count_of_jobs_by_status_follows_what_happens_to_them(solo: Solo) -> None:
+    first, second, third = solo.submit(), solo.submit(), solo.submit()
+    assert sum(solo.ask("status")["jobs"].values()) == 3
+    solo.ask("pause", job=second)
+    solo.ask("cancel", job=third)
+    assert solo.ask("status")["jobs"] == {"active": 1, "paused": 1, "cancelled": 1}
+    solo.ask("delete", job=third)
+    assert solo.ask("status")["jobs"] == {"active": 1, "paused": 1}
+    solo.ask("resume", job=second)
+    solo.ask("cancel", job=first)
+    solo.wait(1)
+    told = solo.ask("jobs", limit=10)
+    assert {row["id"] for row in told["jobs"]} == {first, second}
+    counts: dict[str, int] = {}
+    for row in told["jobs"]:
+        counts[row["status"]] = counts.get(row["status"], 0) + 1
+    assert solo.ask("status")["jobs"] == counts
+
+
 @pytest.mark.parametrize("limit", [0, -1, 1001])
 def test_an_odd_number_of_jobs_is_refused(solo: Solo, limit: int) -> None:
     with pytest.raises(RequestRefused, match="limit must be"):
