@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("head", "text", "json", "node", "network", "project", "submit", "farm", "panel", "send", "watch", "tail")
+PARTS = (
+    *("head", "text", "json", "node", "start", "network", "project", "submit", "farm"),
+    *("picture", "panel", "send", "watch", "tail"),
+)
 PANEL = HERE / "peerfarm.jsx"
 _VERSION = re.compile(r'^__version__ = "([^"]+)"', re.MULTILINE)
 

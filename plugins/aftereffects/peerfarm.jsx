@@ -17,6 +17,11 @@ PF.text.has = function (list, value) {
     return false;
 };
 
+// A path's last part, by its own letters: `File.name` has them as %20 and the like.
+PF.text.base = function (path) {
+    return String(path).replace($.os.indexOf("Windows") >= 0 ? /^.*[\/\\]/ : /^.*\//, "");
+};
+
 PF.text.plural = function (count, one, many) { return count + " " + (count === 1 ? one : many); };
 
 // A share of 1 as a bar of ten cells and a percentage.
@@ -98,34 +103,31 @@ PF.json.read = function (text) {
         return meaning;
     }
 
+    // Whole pieces at a time: a picture is one string of many thousand letters.
     function string() {
-        var start, out = "", letter, escapes = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+        var out = "", end, slash, letter, escapes = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
         at += 1;
-        start = at;
-        while (at < text.length) {
-            letter = text.charAt(at);
-            if (letter === "\"") {
-                out += text.substring(start, at);
-                at += 1;
+        while (true) {
+            end = text.indexOf("\"", at);
+            if (end < 0) { return fail("a text without an end"); }
+            slash = text.substring(at, end).indexOf("\\");
+            if (slash < 0) {
+                out += text.substring(at, end);
+                at = end + 1;
                 return out;
             }
-            if (letter === "\\") {
-                out += text.substring(start, at);
-                letter = text.charAt(at + 1);
-                if (letter === "u") {
-                    if (!/^[0-9a-fA-F]{4}$/.test(text.substr(at + 2, 4))) { fail("odd escape"); }
-                    out += String.fromCharCode(parseInt(text.substr(at + 2, 4), 16));
-                    at += 6;
-                } else {
-                    out += escapes.hasOwnProperty(letter) ? escapes[letter] : letter;
-                    at += 2;
-                }
-                start = at;
+            out += text.substr(at, slash);
+            at += slash;
+            letter = text.charAt(at + 1);
+            if (letter === "u") {
+                if (!/^[0-9a-fA-F]{4}$/.test(text.substr(at + 2, 4))) { fail("odd escape"); }
+                out += String.fromCharCode(parseInt(text.substr(at + 2, 4), 16));
+                at += 6;
             } else {
-                at += 1;
+                out += escapes.hasOwnProperty(letter) ? escapes[letter] : letter;
+                at += 2;
             }
         }
-        return fail("a text without an end");
     }
 
     function number() {
@@ -192,13 +194,19 @@ PF.json.read = function (text) {
     return value;
 };
 
-// The connection to the node on this machine: one short request at a time, none longer than LIMIT_MS with all it takes.
+// The connection to the node on this machine. A Socket holds After Effects up while it waits: every wait has a limit.
+// - connecting, greeting and one request together: LIMIT_MS;
+// - a click or a turn of the timer: its first request, and more only within ROUND_MS;
+// - after a wait in vain: nothing for SILENCE_MS, unless the artist asks or the node wrote a new local.json;
+// - an answer is one line, and no request asks for a list that grows with the farm; a longer line than LINE_MAX is
+//   thrown away unread.
 // What goes wrong is thrown as a PF.Fault, with a sentence for the artist and what to do.
 
 PF.LIMIT_MS = 2000;
 PF.ROUND_MS = 500;
 PF.PROTOCOL = 1;
-PF.START_AGAIN_MS = 20000;
+PF.SILENCE_MS = 15000;
+PF.LINE_MAX = 1000000;
 
 PF.Fault = function (sentence, hint, kind) {
     this.sentence = sentence;
@@ -230,9 +238,11 @@ PF.readFile = function (name) {
 PF.Node = function () {
     this.socket = null;
     this.next = 1;
-    this.startedAt = -PF.START_AGAIN_MS;
+    this.startedAt = 0;
     this.until = 0;
     this.roundUntil = 0;
+    this.silentUntil = 0;
+    this.tried = "";
 };
 
 PF.now = function () { return new Date().getTime(); };
@@ -241,6 +251,14 @@ PF.now = function () { return new Date().getTime(); };
 // takes longer than ROUND_MS and one request.
 PF.Node.prototype.begin = function () { this.roundUntil = PF.now() + PF.ROUND_MS; };
 PF.Node.prototype.mayAsk = function () { return PF.now() < this.roundUntil; };
+
+// Whether the timer may ask: not for a while after a wait in vain, for Windows takes two seconds to say that nobody
+// listens. A node that was started since has written another local.json.
+PF.Node.prototype.isQuiet = function () {
+    return PF.now() < this.silentUntil && PF.Node.door(PF.readFile("local.json")) === this.tried;
+};
+
+PF.Node.door = function (found) { return found === null ? "" : found.port + " " + found.token; };
 
 PF.Node.prototype.close = function () {
     var socket = this.socket;
@@ -256,9 +274,14 @@ PF.Node.prototype.call = function (method, params) {
     if (this.socket !== null && !this.socket.connected) { this.close(); }
     if (this.socket === null) { this.open(); }
     try {
-        return this.ask(method, params || {});
+        params = this.ask(method, params || {});
+        this.silentUntil = 0;
+        return params;
     } catch (fault) {
-        if (!(fault instanceof PF.Fault) || fault.kind === "broken") { this.close(); }
+        if (!(fault instanceof PF.Fault) || fault.kind === "broken") {
+            this.close();
+            this.silentUntil = PF.now() + PF.SILENCE_MS;
+        }
         throw fault;
     }
 };
@@ -268,9 +291,11 @@ PF.Node.prototype.open = function () {
     if (found === null || typeof found.port !== "number" || typeof found.token !== "string") {
         throw new PF.Fault("peerfarm is not running.", "Press Start peerfarm.", "not running");
     }
+    this.tried = PF.Node.door(found);
     socket = new Socket();
     socket.timeout = PF.LIMIT_MS / 1000;
     if (!socket.open("127.0.0.1:" + found.port, "UTF-8")) {
+        this.silentUntil = PF.now() + PF.SILENCE_MS;
         throw new PF.Fault("peerfarm is not running.", "Press Start peerfarm.", "not running");
     }
     this.socket = socket;
@@ -284,31 +309,44 @@ PF.Node.prototype.open = function () {
         });
     } catch (fault) {
         this.close();
+        this.silentUntil = PF.now() + PF.SILENCE_MS;
         throw fault;
     }
+};
+
+// What the artist should know of a request whose answer did not come: it may have been carried out.
+PF.Node.AGAIN = {
+    submit: "It may have taken the project all the same: look whether the list shows it before you send it again.",
+    pause: "Look at the list: it may be done all the same.",
+    resume: "Look at the list: it may be done all the same.",
+    cancel: "Look at the list: it may be done all the same.",
+    retry: "Look at the list: it may be done all the same.",
+    log: "Ask again in a moment.",
+    other: "It is asked again in a moment."
 };
 
 PF.Node.prototype.ask = function (method, params) {
     var id = this.next, line, answer, left;
     this.next += 1;
     if (!this.socket.writeln(PF.json.write({ jsonrpc: "2.0", id: id, method: method, params: params }))) {
-        throw new PF.Fault("peerfarm went away.", "It is asked again in a moment.", "broken");
+        throw new PF.Fault("peerfarm went away.", PF.Node.AGAIN[method] || PF.Node.AGAIN.other, "broken");
     }
     for (left = this.until - PF.now(); left > 0; left = this.until - PF.now()) {
         this.socket.timeout = Math.max(1, Math.round(left / 1000));
         line = this.socket.readln();
-        if (line === null || line === undefined || PF.text.stripped(line) === "") {
-            break;
-        }
+        if (line === null || line === undefined || line === "") { break; }
         try {
+            if (line.length > PF.LINE_MAX) { throw new Error("too long"); }
             answer = PF.json.read(line);
         } catch (garbage) {
+            // What came of a line when its time was over is half of it.
+            if (PF.now() >= this.until || !this.socket.connected) { break; }
             throw new PF.Fault("What answers on peerfarm's port is not peerfarm.", "Restart peerfarm.", "broken");
         }
         if (answer && answer.id === id) { return this.judge(answer); }
         if (answer && answer.error && (answer.id === null || answer.id === undefined)) { return this.judge(answer); }
     }
-    throw new PF.Fault("peerfarm did not answer in time.", "It is asked again in a moment.", "broken");
+    throw new PF.Fault("peerfarm did not answer in time.", PF.Node.AGAIN[method] || PF.Node.AGAIN.other, "broken");
 };
 
 PF.Node.prototype.judge = function (answer) {
@@ -330,6 +368,10 @@ PF.Node.prototype.judge = function (answer) {
     }
     throw new PF.Fault(String(error.message), data.hint ? String(data.hint) : "", data.kind || "refused");
 };
+
+// Starting the node that does not run, by the command that it wrote at its last start.
+
+PF.START_AGAIN_MS = 20000;
 
 // Starts the node without waiting for it; gives a sentence. At most once in 20 s.
 PF.Node.prototype.start = function () {
@@ -406,7 +448,7 @@ PF.project.read = function () {
     if (!project) { return said; }
     if (project.file) {
         said.path = project.file.fsName;
-        said.name = decodeURI(project.file.name).replace(/\.aepx?$/i, "");
+        said.name = PF.text.base(said.path).replace(/\.aepx?$/i, "");
     }
     // Versions that do not say whether there are changes may have some: what is not saved is not rendered.
     said.isDirty = project["dirty"] !== false;
@@ -436,14 +478,13 @@ PF.project.readQueue = function (project, said) {
 };
 
 PF.project.readItem = function (project, item, index) {
-    var comp = item.comp, rate = comp.frameRate, first, count, out, name, run, plain;
+    var comp = item.comp, rate = comp.frameRate, first, count, out, name, run;
     first = Math.round((item.timeSpanStart + comp.displayStartTime) * rate);
     if (project.framesCountType === FramesCountType.FC_START_1) { first += 1; }
     count = Math.max(1, Math.round(item.timeSpanDuration * rate));
     out = item.numOutputModules > 0 ? item.outputModule(1).file : null;
-    name = out ? decodeURI(out.name) : "";
+    name = PF.project.filled(out ? PF.text.base(out.fsName) : "", comp);
     run = /\[(#+)\]/.exec(name);
-    plain = run ? name.replace(run[0], run[1]) : name;
     return {
         index: index,
         comp: comp,
@@ -452,10 +493,18 @@ PF.project.readItem = function (project, item, index) {
         last: first + count - 1,
         spacing: item.skipFrames + 1,
         directory: out && out.parent ? out.parent.fsName : "",
-        pattern: plain,
+        pattern: run ? name.replace(run[0], run[1]) : name,
         isMovie: name !== "" && run === null,
         outputs: item.numOutputModules
     };
+};
+
+// The words of an output name that After Effects may have left to be filled in; others stay, and are told.
+PF.project.filled = function (name, comp) {
+    var known = { compName: comp.name, width: comp.width, height: comp.height };
+    return name.replace(/\[([A-Za-z]+)\]/g, function (whole, word) {
+        return known.hasOwnProperty(word) ? String(known[word]) : whole;
+    });
 };
 
 // Breadth first from each queued composition; a source that cannot be read is told and left out.
@@ -502,7 +551,7 @@ PF.project.readFiles = function (from, item, said) {
 
 // A still or a movie is one file; an image sequence is all files with its name around the number.
 PF.project.addFiles = function (file, isStill, said) {
-    var name = decodeURI(file.name), run = /(\d+)(\D*)$/.exec(name), found, i, other, begin, end;
+    var name = PF.text.base(file.fsName), run = /(\d+)(\D*)$/.exec(name), found, i, other, begin, end;
     var isImage = PF.project.IMAGE.test(name);
     if (isStill || !isImage || !run || !file.parent) {
         PF.project.addFile(file.fsName, said);
@@ -510,9 +559,10 @@ PF.project.addFiles = function (file, isStill, said) {
     }
     begin = name.substring(0, run.index);
     end = run[2];
-    found = file.parent.getFiles();
+    // Where the system can choose the files it is much faster than here; other letters it may spell its own way.
+    found = file.parent.getFiles(/^[\w .\-]*$/.test(begin + end) ? begin + "*" + end : "*") || [];
     for (i = 0; i < found.length; i += 1) {
-        other = decodeURI(found[i].name);
+        other = PF.text.base(found[i].fsName);
         if (found[i] instanceof File && other.substr(0, begin.length) === begin &&
                 other.substr(other.length - end.length) === end &&
                 /^\d+$/.test(other.substring(begin.length, other.length - end.length))) {
@@ -552,7 +602,7 @@ PF.submit.BAD_NAME = /[\\\/:*?"<>|\x00-\x1f]/;
 
 // What speaks against sending: {kind: "stop" | "ask" | "note", sentence, remedy}.
 PF.submit.check = function (said) {
-    var found = [], i, item;
+    var found = [], seen = {}, i, item, key;
 
     function say(kind, sentence, remedy) { found.push({ kind: kind, sentence: sentence, remedy: remedy }); }
 
@@ -574,6 +624,16 @@ PF.submit.check = function (said) {
             say("stop", "The output name " + item.pattern + " has letters that not every system can store.",
                 "Change it.");
         }
+        if (/\[[A-Za-z]+\]/.test(item.pattern)) {
+            say("stop", "The output name " + item.pattern + " has words that only After Effects can fill in.",
+                "Choose a name with [compName] and [####] alone.");
+        }
+        key = item.directory + "/" + item.pattern;
+        if (item.pattern !== "" && seen[key]) {
+            say("stop", item.name + " and " + seen[key] + " write into the same files, " + item.pattern + ".",
+                "Give one of them another output.");
+        }
+        seen[key] = item.name;
         if (item.outputs > 1) {
             say("ask", item.name + " has " + item.outputs + " outputs, and only the first is rendered.",
                 "Queue it once for each.");
@@ -644,9 +704,9 @@ PF.submit.step = function (said, item, chosen) {
     };
 };
 
-// A name that no other item of the queue has.
+// A name that no other item of the queue has; half of a letter of two is cut off.
 PF.submit.stepName = function (item) {
-    var plain = item.name.replace(/[\\\/:*?"<>|\x00-\x1f]/g, " ").substr(0, 50);
+    var plain = item.name.replace(/[\\\/:*?"<>|\x00-\x1f]/g, " ").substr(0, 50).replace(/[\uD800-\uDBFF]$/, "");
     return PF.text.stripped(item.index + " " + plain);
 };
 
@@ -663,12 +723,11 @@ PF.farm.STATES = {
 // What is known of the farm; `look` brings it up to date as far as a turn's time allows, and goes on in the next.
 PF.farm.View = function () {
     this.status = null;
-    this.nodes = [];
     this.jobs = { jobs: [], total: 0 };
     this.due = [];
 };
 
-PF.farm.ASKED = ["status", "nodes", "jobs"];
+PF.farm.ASKED = ["status", "jobs"];
 
 // Throws PF.Fault.
 PF.farm.View.prototype.look = function (node) {
@@ -683,8 +742,11 @@ PF.farm.View.prototype.look = function (node) {
                 this.due = [];
                 return;
             }
-        } else if (method === "nodes") {
-            this.nodes = PF.farm.list(node.call("nodes").nodes);
+            if (typeof this.status.farm.name !== "string") {
+                this.status = null;
+                throw new PF.Fault("peerfarm's answer says nothing to this panel.",
+                    "Run `peerfarm plugins install aftereffects`, then restart After Effects.");
+            }
         } else {
             this.jobs = node.call("jobs", { limit: PF.farm.JOBS, mine: true });
         }
@@ -693,7 +755,7 @@ PF.farm.View.prototype.look = function (node) {
 };
 
 // The jobs first: something was just done to one.
-PF.farm.View.prototype.hurry = function () { this.due = ["jobs", "status", "nodes"]; };
+PF.farm.View.prototype.hurry = function () { this.due = ["jobs", "status"]; };
 
 PF.farm.list = function (value) { return value instanceof Array ? value : []; };
 
@@ -702,7 +764,7 @@ PF.farm.View.prototype.sentence = function () {
     if (!this.status.farm) {
         return "This machine belongs to no farm yet: run `peerfarm init` or `peerfarm join`.";
     }
-    return PF.farm.nodesSentence(this.nodes, this.status);
+    return PF.farm.nodesSentence(this.status);
 };
 
 PF.farm.View.prototype.rows = function () {
@@ -713,19 +775,11 @@ PF.farm.View.prototype.more = function () {
     return Math.max(0, (this.jobs.total || 0) - PF.farm.list(this.jobs.jobs).length);
 };
 
-PF.farm.nodesSentence = function (nodes, status) {
-    var live = 0, busy = 0, able = 0, i, j, words;
-    for (i = 0; i < nodes.length; i += 1) {
-        if (nodes[i].state === "live") {
-            live += 1;
-            if (nodes[i].busy > 0) { busy += 1; }
-            for (j = 0; j < nodes[i].apps.length; j += 1) {
-                if (nodes[i].apps[j].app === "aftereffects") { able += 1; break; }
-            }
-        }
-    }
-    words = status.farm.name + ": " + PF.text.plural(live, "node", "nodes") + ", " + busy + " rendering, " +
-        able + " with After Effects";
+// From counts alone: a list of all nodes would grow with the farm, and After Effects reads it letter by letter.
+PF.farm.nodesSentence = function (status) {
+    var able = status.apps ? status.apps.aftereffects || 0 : 0, words;
+    words = status.farm.name + ": " + PF.text.plural(status.live || 0, "node", "nodes") + ", " +
+        (status.rendering || 0) + " rendering, " + able + " with After Effects";
     if (status.alarms && status.alarms.length > 0) { words += " \u2013 " + status.alarms[0]; }
     return words;
 };
@@ -741,6 +795,7 @@ PF.farm.rows = function (jobs) {
             bar: PF.text.bar(job.progress || 0),
             output: job.output || "",
             error: job.error || "",
+            done: job.frames ? job.frames.done || 0 : 0,
             canPause: job.status === "ready" || job.status === "active" || job.status === "blocked",
             canResume: job.status === "paused",
             canCancel: job.status !== "done" && job.status !== "cancelled",
@@ -779,13 +834,120 @@ PF.farm.submission = function (told) {
     return { isOver: false, isDone: false, sentence: words };
 };
 
+// A small picture of a job's last finished frame, in a file of its own: ScriptUI shows files alone.
+
+PF.picture = {};
+
+PF.picture.SIZE = 128;
+PF.picture.HEIGHT = 72;
+// Letters of base64: far more than a picture of SIZE takes.
+PF.picture.LONGEST = 200000;
+PF.picture.NAME = "peerfarm-panel-";
+PF.picture.OLD_MS = 24 * 3600 * 1000;
+PF.picture.LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+// The bytes as a text of one letter each; null when it is no base64.
+PF.picture.bytes = function (text) {
+    var values = {}, out = [], i, word, pad;
+    pad = /=*$/.exec(text)[0].length;
+    if (text.length % 4 !== 0 || pad > 2) { return null; }
+    for (i = 0; i < 64; i += 1) { values[PF.picture.LETTERS.charAt(i)] = i; }
+    for (i = 0; i < pad; i += 1) { values["="] = 0; }
+    for (i = 0; i < text.length; i += 4) {
+        word = values[text.charAt(i)] * 262144 + values[text.charAt(i + 1)] * 4096 +
+            values[text.charAt(i + 2)] * 64 + values[text.charAt(i + 3)];
+        if (isNaN(word)) { return null; }
+        out.push(
+            String.fromCharCode(Math.floor(word / 65536)) +
+            String.fromCharCode(Math.floor(word / 256) % 256) +
+            String.fromCharCode(word % 256)
+        );
+    }
+    return out.join("").substr(0, text.length / 4 * 3 - pad);
+};
+
+// Shows one picture at a time in `image`, and says in `words` what it is, or why there is none.
+PF.picture.View = function (image, words) {
+    this.image = image;
+    this.words = words;
+    this.shown = "";
+    this.file = null;
+    this.number = 0;
+    PF.picture.sweep();
+};
+
+// What panels that ended by a crash left behind.
+PF.picture.sweep = function () {
+    var found, i;
+    try {
+        found = Folder.temp.getFiles(PF.picture.NAME + "*.png");
+        for (i = 0; i < found.length && i < 50; i += 1) {
+            if (found[i] instanceof File && PF.now() - found[i].modified.getTime() > PF.picture.OLD_MS) {
+                found[i].remove();
+            }
+        }
+    } catch (ignored) {
+        return;
+    }
+};
+
+// Asks only for a job whose frames are other ones than those that are shown. Throws PF.Fault.
+PF.picture.View.prototype.look = function (node, row) {
+    var wanted = row !== null && row.done > 0 ? row.id + " " + row.done : "", told;
+    if (wanted === this.shown) { return; }
+    if (wanted === "") {
+        this.clear("");
+        this.shown = "";
+        return;
+    }
+    this.shown = wanted;
+    told = node.call("thumbnail", { job: row.id, size: PF.picture.SIZE });
+    if (told && told.height > PF.picture.HEIGHT && node.mayAsk()) {
+        told = node.call("thumbnail", { job: row.id, size: PF.picture.HEIGHT });
+    }
+    if (told && told.frame && typeof told.png === "string" && told.png.length <= PF.picture.LONGEST) {
+        this.show(told, row);
+    } else {
+        this.clear(told && told.reason ? "No picture: " + told.reason : "");
+    }
+};
+
+PF.picture.View.prototype.show = function (told, row) {
+    var bytes = PF.picture.bytes(told.png), file;
+    this.clear("");
+    if (bytes === null) { return; }
+    this.number += 1;
+    file = new File(Folder.temp.fsName + "/" + PF.picture.NAME + PF.now() + "-" + this.number + ".png");
+    this.file = file;
+    file.encoding = "BINARY";
+    try {
+        if (file.open("w")) {
+            file.write(bytes);
+            file.close();
+            this.image.image = ScriptUI.newImage(file.fsName);
+            this.words.text = row.name + ": " + told.frame;
+        }
+    } catch (ignored) {
+        this.clear("The picture of " + told.frame + " cannot be shown.");
+    }
+};
+
+// The file goes with the picture: never more than one lies in the temporary folder.
+PF.picture.View.prototype.clear = function (words) {
+    this.words.text = words;
+    try { this.image.image = null; } catch (ignored) { this.words.text = words; }
+    if (this.file !== null) {
+        try { this.file.remove(); } catch (ignored) { this.words.text = words; }
+        this.file = null;
+    }
+};
+
 // The panel's widgets, and what becomes of a fault: a sentence; nothing that happens here may throw into After Effects.
 
 PF.Board = function () {
     this.node = new PF.Node();
     this.view = new PF.farm.View();
     this.submission = null;
-    this.silentUntil = 0;
     this.rows = [];
     this.isClosed = false;
     this.task = 0;
@@ -793,8 +955,7 @@ PF.Board = function () {
 
 PF.Board.EVERY_MS = 3000;
 PF.Board.WHILE_SENDING_MS = 700;
-// So long a node that did not answer is left alone, for each wait holds After Effects up.
-PF.Board.SILENCE_MS = 15000;
+PF.Board.LOG_BYTES = 16000;
 
 PF.Board.prototype.build = function (place) {
     var panel = this, group, options;
@@ -841,6 +1002,12 @@ PF.Board.prototype.build = function (place) {
     this.jobs.preferredSize = [320, 160];
 
     this.more = this.window.add("statictext", undefined, "");
+
+    group = this.window.add("group");
+    this.picture = new PF.picture.View(
+        group.add("image", [0, 0, PF.picture.SIZE, PF.picture.HEIGHT]),
+        group.add("statictext", [0, 0, 180, 50], "", { multiline: true })
+    );
 
     group = this.window.add("group");
     this.pause = group.add("button", undefined, "Pause");
@@ -896,7 +1063,6 @@ PF.Board.prototype.isOfConnection = function (fault) {
 PF.Board.prototype.disconnected = function (fault) {
     this.startNode.visible = fault.kind === "not running";
     this.state.text = fault.message;
-    if (fault.kind === "broken") { this.silentUntil = PF.now() + PF.Board.SILENCE_MS; }
 };
 
 PF.Board.prototype.say = function (sentence) { this.notice.text = sentence; };
@@ -904,6 +1070,7 @@ PF.Board.prototype.say = function (sentence) { this.notice.text = sentence; };
 PF.Board.prototype.close = function () {
     this.isClosed = true;
     if (this.task) { app.cancelTask(this.task); }
+    this.picture.clear("");
     this.node.close();
 };
 
@@ -1013,7 +1180,7 @@ PF.Board.prototype.tick = function () {
     this.guard(function () { panel.describe(); });
     if (!PF.network.isAllowed()) {
         this.state.text = PF.network.explain();
-    } else if (PF.now() >= this.silentUntil) {
+    } else if (!this.node.isQuiet()) {
         this.guard(function () { panel.turn(); });
     }
     this.plan();
@@ -1064,12 +1231,12 @@ PF.Board.prototype.refreshNow = function () {
 PF.Board.prototype.look = function () {
     var more;
     this.view.look(this.node);
-    this.silentUntil = 0;
     this.startNode.visible = false;
     this.state.text = this.view.sentence();
     this.show(this.view.rows());
     more = this.view.more();
     this.more.text = more > 0 ? "and " + more + " older: `peerfarm jobs` shows all" : "";
+    if (this.node.mayAsk()) { this.picture.look(this.node, this.selected() || this.rows[0] || null); }
 };
 
 // The list is built anew only when it changed, so that a selection stays.
@@ -1128,8 +1295,18 @@ PF.Board.prototype.openFolder = function () {
 PF.Board.prototype.showLog = function () {
     var row = this.selected(), told;
     if (row === null) { return; }
-    told = this.node.call("log", { job: row.id, tail: 4000 });
-    alert(told.text || "The log is empty.", row.name);
+    told = this.node.call("log", { job: row.id, tail: PF.Board.LOG_BYTES });
+    this.read(row.name, told.text || "The log is empty.");
+};
+
+// A long text in a window that scrolls; it stays until the artist closes it.
+PF.Board.prototype.read = function (title, text) {
+    var window = new Window("dialog", title), close;
+    window.alignChildren = ["fill", "top"];
+    window.add("edittext", [0, 0, 620, 360], text, { multiline: true, readonly: true });
+    close = window.add("button", undefined, "Close");
+    close.onClick = function () { window.close(); };
+    window.show();
 };
 
 // Opening: one panel at a time; the former one's timer ends by itself.

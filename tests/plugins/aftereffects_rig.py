@@ -61,9 +61,11 @@ class AfterEffects:
         self.cost = Cost(0, 0, 0.0)
         """Of the last deed."""
         environment = {"PEERFARM_HOME": str(home)}
-        self.do(
-            "build", script=str(PLUGIN / "peerfarm.jsx"), environment=environment, project=project, hasty=hasty, **more
-        )
+        self.temporary = home / "temporary"
+        """After Effects' folder for temporary files."""
+        self.temporary.mkdir(exist_ok=True)
+        more |= {"environment": environment, "hasty": hasty, "temporary": str(self.temporary)}
+        self.do("build", script=str(PLUGIN / "peerfarm.jsx"), project=project, **more)
 
     def __enter__(self) -> Self:
         return self

@@ -86,6 +86,14 @@ def test_a_project_that_was_moved_with_its_footage_is_rendered_all_the_same(farm
     assert images(art / "frames") == FRAMES
 
 
+def test_an_aerender_that_hangs_is_ended_and_the_job_says_so(farm: RealFarm, art: Path) -> None:
+    artist = started(farm, "hang")
+    project = shot(art, art / "frames")
+    said = peerfarm(artist, "submit", project["file"], "--stall-limit", "2", "--tries", "1", "--wait")
+    assert said.returncode == 4, said.stderr
+    assert "printed nothing for 2 s" in farm.job("shot", artist)["error"]
+
+
 def test_one_of_several_items_is_chosen_and_a_wrong_choice_is_explained(farm: RealFarm, art: Path) -> None:
     artist = started(farm, "")
     project = shot(art, art / "frames")

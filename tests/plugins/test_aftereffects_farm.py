@@ -13,6 +13,7 @@ from aftereffects_project import FRAMES, aep, shot
 from aftereffects_rig import ROOT, AfterEffects
 from farm_rig import RealFarm, RealNode
 
+from peerfarm.apps.images import check_image
 from peerfarm.cli.demo_nodes import wait_until
 from peerfarm.gateway.client import LocalClient
 
@@ -66,6 +67,10 @@ def test_a_click_sends_the_queued_item_and_the_panel_shows_it_done(farm: RealFar
         assert ae.rows()[0][:2] == ["shot", "██████████ 100 %"]
         ae.until("all frames", lambda: images(out) == FRAMES)
         ae.until("their place", lambda: ae.rows()[0][2] == DONE)
+        ae.until("a picture", lambda: any(f"shot: {name}" in ae.text() for name in FRAMES))
+        (picture,) = ae.temporary.iterdir()
+        with picture.open("rb") as stream:
+            assert check_image(stream, picture.stat().st_size, picture.name).width == 32
         ae.choose(0)
         ae.press("Open folder")
         assert ae.folders == [str(out)]

@@ -47,7 +47,10 @@ _MAJOR_OF_YEAR = {2019: 16, 2020: 17, 2021: 18}
 """From 2022 on the major version is the year's last two digits."""
 _PLACES: dict[str, tuple[str, ...]] = {
     "Darwin": ("/Applications/Adobe After Effects*/aerender",),
-    "Windows": (r"C:\Program Files\Adobe\Adobe After Effects*\Support Files\aerender.exe",),
+    "Windows": (
+        r"C:\Program Files\Adobe\Adobe After Effects*\Support Files\aerender.exe",
+        r"$ProgramFiles\Adobe\Adobe After Effects*\Support Files\aerender.exe",
+    ),
 }
 
 

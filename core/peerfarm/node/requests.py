@@ -143,6 +143,7 @@ class Requests:
             "disk": core.disk_error or "ok",
             "members": len(self._presence.peers) + (1 if core.farm.created is not None else 0),
             "live": len([peer for peer in alive if peer.has_greeted]) + (1 if core.farm.created is not None else 0),
+            **self._views.at_work(),
             "store": self._views.files.store_row(),
             "traffic": dict(self.traffic()),
             "counters": {name: getattr(core.counters, name) for name in core.counters.__slots__},

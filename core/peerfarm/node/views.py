@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 from typing import Any
 
@@ -87,6 +88,17 @@ class Views:
             "fetching": self.files.fetching(node),
             "tasks": [row for lease, thousandths, _ in running if (row := self._running_row(lease, thousandths))],
         }
+
+    def at_work(self) -> dict[str, Any]:
+        """How many live nodes render now, and how many have each application: for panels that cannot take all rows."""
+        live: list[tuple[About | None, int]] = [(self._presence.own_about(), len(self._work.running()))]
+        live += [
+            (peer.about, len(peer.beat.running) if peer.beat else 0)
+            for peer in self._presence.peers.values()
+            if peer.state is PeerState.LIVE
+        ]
+        apps = Counter(app for about, _ in live if about for app in {app for app, _, _ in about.apps})
+        return {"rendering": sum(1 for _, busy in live if busy), "apps": dict(apps)}
 
     def _running_row(self, lease: ActionId, thousandths: int) -> dict[str, Any] | None:
         for job, leases in self._dispatch.open.items():

@@ -11,12 +11,11 @@ PF.farm.STATES = {
 // What is known of the farm; `look` brings it up to date as far as a turn's time allows, and goes on in the next.
 PF.farm.View = function () {
     this.status = null;
-    this.nodes = [];
     this.jobs = { jobs: [], total: 0 };
     this.due = [];
 };
 
-PF.farm.ASKED = ["status", "nodes", "jobs"];
+PF.farm.ASKED = ["status", "jobs"];
 
 // Throws PF.Fault.
 PF.farm.View.prototype.look = function (node) {
@@ -31,8 +30,11 @@ PF.farm.View.prototype.look = function (node) {
                 this.due = [];
                 return;
             }
-        } else if (method === "nodes") {
-            this.nodes = PF.farm.list(node.call("nodes").nodes);
+            if (typeof this.status.farm.name !== "string") {
+                this.status = null;
+                throw new PF.Fault("peerfarm's answer says nothing to this panel.",
+                    "Run `peerfarm plugins install aftereffects`, then restart After Effects.");
+            }
         } else {
             this.jobs = node.call("jobs", { limit: PF.farm.JOBS, mine: true });
         }
@@ -41,7 +43,7 @@ PF.farm.View.prototype.look = function (node) {
 };
 
 // The jobs first: something was just done to one.
-PF.farm.View.prototype.hurry = function () { this.due = ["jobs", "status", "nodes"]; };
+PF.farm.View.prototype.hurry = function () { this.due = ["jobs", "status"]; };
 
 PF.farm.list = function (value) { return value instanceof Array ? value : []; };
 
@@ -50,7 +52,7 @@ PF.farm.View.prototype.sentence = function () {
     if (!this.status.farm) {
         return "This machine belongs to no farm yet: run `peerfarm init` or `peerfarm join`.";
     }
-    return PF.farm.nodesSentence(this.nodes, this.status);
+    return PF.farm.nodesSentence(this.status);
 };
 
 PF.farm.View.prototype.rows = function () {
@@ -61,19 +63,11 @@ PF.farm.View.prototype.more = function () {
     return Math.max(0, (this.jobs.total || 0) - PF.farm.list(this.jobs.jobs).length);
 };
 
-PF.farm.nodesSentence = function (nodes, status) {
-    var live = 0, busy = 0, able = 0, i, j, words;
-    for (i = 0; i < nodes.length; i += 1) {
-        if (nodes[i].state === "live") {
-            live += 1;
-            if (nodes[i].busy > 0) { busy += 1; }
-            for (j = 0; j < nodes[i].apps.length; j += 1) {
-                if (nodes[i].apps[j].app === "aftereffects") { able += 1; break; }
-            }
-        }
-    }
-    words = status.farm.name + ": " + PF.text.plural(live, "node", "nodes") + ", " + busy + " rendering, " +
-        able + " with After Effects";
+// From counts alone: a list of all nodes would grow with the farm, and After Effects reads it letter by letter.
+PF.farm.nodesSentence = function (status) {
+    var able = status.apps ? status.apps.aftereffects || 0 : 0, words;
+    words = status.farm.name + ": " + PF.text.plural(status.live || 0, "node", "nodes") + ", " +
+        (status.rendering || 0) + " rendering, " + able + " with After Effects";
     if (status.alarms && status.alarms.length > 0) { words += " \u2013 " + status.alarms[0]; }
     return words;
 };
@@ -89,6 +83,7 @@ PF.farm.rows = function (jobs) {
             bar: PF.text.bar(job.progress || 0),
             output: job.output || "",
             error: job.error || "",
+            done: job.frames ? job.frames.done || 0 : 0,
             canPause: job.status === "ready" || job.status === "active" || job.status === "blocked",
             canResume: job.status === "paused",
             canCancel: job.status !== "done" && job.status !== "cancelled",

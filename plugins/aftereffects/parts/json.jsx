@@ -54,34 +54,31 @@ PF.json.read = function (text) {
         return meaning;
     }
 
+    // Whole pieces at a time: a picture is one string of many thousand letters.
     function string() {
-        var start, out = "", letter, escapes = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+        var out = "", end, slash, letter, escapes = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
         at += 1;
-        start = at;
-        while (at < text.length) {
-            letter = text.charAt(at);
-            if (letter === "\"") {
-                out += text.substring(start, at);
-                at += 1;
+        while (true) {
+            end = text.indexOf("\"", at);
+            if (end < 0) { return fail("a text without an end"); }
+            slash = text.substring(at, end).indexOf("\\");
+            if (slash < 0) {
+                out += text.substring(at, end);
+                at = end + 1;
                 return out;
             }
-            if (letter === "\\") {
-                out += text.substring(start, at);
-                letter = text.charAt(at + 1);
-                if (letter === "u") {
-                    if (!/^[0-9a-fA-F]{4}$/.test(text.substr(at + 2, 4))) { fail("odd escape"); }
-                    out += String.fromCharCode(parseInt(text.substr(at + 2, 4), 16));
-                    at += 6;
-                } else {
-                    out += escapes.hasOwnProperty(letter) ? escapes[letter] : letter;
-                    at += 2;
-                }
-                start = at;
+            out += text.substr(at, slash);
+            at += slash;
+            letter = text.charAt(at + 1);
+            if (letter === "u") {
+                if (!/^[0-9a-fA-F]{4}$/.test(text.substr(at + 2, 4))) { fail("odd escape"); }
+                out += String.fromCharCode(parseInt(text.substr(at + 2, 4), 16));
+                at += 6;
             } else {
-                at += 1;
+                out += escapes.hasOwnProperty(letter) ? escapes[letter] : letter;
+                at += 2;
             }
         }
-        return fail("a text without an end");
     }
 
     function number() {

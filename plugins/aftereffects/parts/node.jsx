@@ -1,10 +1,16 @@
-// The connection to the node on this machine: one short request at a time, none longer than LIMIT_MS with all it takes.
+// The connection to the node on this machine. A Socket holds After Effects up while it waits: every wait has a limit.
+// - connecting, greeting and one request together: LIMIT_MS;
+// - a click or a turn of the timer: its first request, and more only within ROUND_MS;
+// - after a wait in vain: nothing for SILENCE_MS, unless the artist asks or the node wrote a new local.json;
+// - an answer is one line, and no request asks for a list that grows with the farm; a longer line than LINE_MAX is
+//   thrown away unread.
 // What goes wrong is thrown as a PF.Fault, with a sentence for the artist and what to do.
 
 PF.LIMIT_MS = 2000;
 PF.ROUND_MS = 500;
 PF.PROTOCOL = 1;
-PF.START_AGAIN_MS = 20000;
+PF.SILENCE_MS = 15000;
+PF.LINE_MAX = 1000000;
 
 PF.Fault = function (sentence, hint, kind) {
     this.sentence = sentence;
@@ -36,9 +42,11 @@ PF.readFile = function (name) {
 PF.Node = function () {
     this.socket = null;
     this.next = 1;
-    this.startedAt = -PF.START_AGAIN_MS;
+    this.startedAt = 0;
     this.until = 0;
     this.roundUntil = 0;
+    this.silentUntil = 0;
+    this.tried = "";
 };
 
 PF.now = function () { return new Date().getTime(); };
@@ -47,6 +55,14 @@ PF.now = function () { return new Date().getTime(); };
 // takes longer than ROUND_MS and one request.
 PF.Node.prototype.begin = function () { this.roundUntil = PF.now() + PF.ROUND_MS; };
 PF.Node.prototype.mayAsk = function () { return PF.now() < this.roundUntil; };
+
+// Whether the timer may ask: not for a while after a wait in vain, for Windows takes two seconds to say that nobody
+// listens. A node that was started since has written another local.json.
+PF.Node.prototype.isQuiet = function () {
+    return PF.now() < this.silentUntil && PF.Node.door(PF.readFile("local.json")) === this.tried;
+};
+
+PF.Node.door = function (found) { return found === null ? "" : found.port + " " + found.token; };
 
 PF.Node.prototype.close = function () {
     var socket = this.socket;
@@ -62,9 +78,14 @@ PF.Node.prototype.call = function (method, params) {
     if (this.socket !== null && !this.socket.connected) { this.close(); }
     if (this.socket === null) { this.open(); }
     try {
-        return this.ask(method, params || {});
+        params = this.ask(method, params || {});
+        this.silentUntil = 0;
+        return params;
     } catch (fault) {
-        if (!(fault instanceof PF.Fault) || fault.kind === "broken") { this.close(); }
+        if (!(fault instanceof PF.Fault) || fault.kind === "broken") {
+            this.close();
+            this.silentUntil = PF.now() + PF.SILENCE_MS;
+        }
         throw fault;
     }
 };
@@ -74,9 +95,11 @@ PF.Node.prototype.open = function () {
     if (found === null || typeof found.port !== "number" || typeof found.token !== "string") {
         throw new PF.Fault("peerfarm is not running.", "Press Start peerfarm.", "not running");
     }
+    this.tried = PF.Node.door(found);
     socket = new Socket();
     socket.timeout = PF.LIMIT_MS / 1000;
     if (!socket.open("127.0.0.1:" + found.port, "UTF-8")) {
+        this.silentUntil = PF.now() + PF.SILENCE_MS;
         throw new PF.Fault("peerfarm is not running.", "Press Start peerfarm.", "not running");
     }
     this.socket = socket;
@@ -90,31 +113,44 @@ PF.Node.prototype.open = function () {
         });
     } catch (fault) {
         this.close();
+        this.silentUntil = PF.now() + PF.SILENCE_MS;
         throw fault;
     }
+};
+
+// What the artist should know of a request whose answer did not come: it may have been carried out.
+PF.Node.AGAIN = {
+    submit: "It may have taken the project all the same: look whether the list shows it before you send it again.",
+    pause: "Look at the list: it may be done all the same.",
+    resume: "Look at the list: it may be done all the same.",
+    cancel: "Look at the list: it may be done all the same.",
+    retry: "Look at the list: it may be done all the same.",
+    log: "Ask again in a moment.",
+    other: "It is asked again in a moment."
 };
 
 PF.Node.prototype.ask = function (method, params) {
     var id = this.next, line, answer, left;
     this.next += 1;
     if (!this.socket.writeln(PF.json.write({ jsonrpc: "2.0", id: id, method: method, params: params }))) {
-        throw new PF.Fault("peerfarm went away.", "It is asked again in a moment.", "broken");
+        throw new PF.Fault("peerfarm went away.", PF.Node.AGAIN[method] || PF.Node.AGAIN.other, "broken");
     }
     for (left = this.until - PF.now(); left > 0; left = this.until - PF.now()) {
         this.socket.timeout = Math.max(1, Math.round(left / 1000));
         line = this.socket.readln();
-        if (line === null || line === undefined || PF.text.stripped(line) === "") {
-            break;
-        }
+        if (line === null || line === undefined || line === "") { break; }
         try {
+            if (line.length > PF.LINE_MAX) { throw new Error("too long"); }
             answer = PF.json.read(line);
         } catch (garbage) {
+            // What came of a line when its time was over is half of it.
+            if (PF.now() >= this.until || !this.socket.connected) { break; }
             throw new PF.Fault("What answers on peerfarm's port is not peerfarm.", "Restart peerfarm.", "broken");
         }
         if (answer && answer.id === id) { return this.judge(answer); }
         if (answer && answer.error && (answer.id === null || answer.id === undefined)) { return this.judge(answer); }
     }
-    throw new PF.Fault("peerfarm did not answer in time.", "It is asked again in a moment.", "broken");
+    throw new PF.Fault("peerfarm did not answer in time.", PF.Node.AGAIN[method] || PF.Node.AGAIN.other, "broken");
 };
 
 PF.Node.prototype.judge = function (answer) {
@@ -136,39 +172,3 @@ PF.Node.prototype.judge = function (answer) {
     }
     throw new PF.Fault(String(error.message), data.hint ? String(data.hint) : "", data.kind || "refused");
 };
-
-// Starts the node without waiting for it; gives a sentence. At most once in 20 s.
-PF.Node.prototype.start = function () {
-    var launch = PF.readFile("launch.json"), now = PF.now(), command;
-    if (now - this.startedAt < PF.START_AGAIN_MS) { return "peerfarm is starting; this takes a few seconds."; }
-    if (launch === null || !(launch.argv instanceof Array) || launch.argv.length === 0) {
-        return "peerfarm was never started on this machine: run `peerfarm start` once.";
-    }
-    command = PF.command(launch.argv, launch.environment || {}, $.os.indexOf("Windows") >= 0);
-    if (command === null) { return "peerfarm's start command cannot be used: run `peerfarm start`."; }
-    this.startedAt = now;
-    system.callSystem(command);
-    return "peerfarm is starting; this takes a few seconds.";
-};
-
-// A line for the system's shell that starts a program with these variables and comes back at once; null when something
-// in it has no safe spelling there.
-PF.command = function (argv, environment, isWindows) {
-    var words = [], sets = [], odd = isWindows ? /["%\r\n]/ : /[\r\n]/, name, i;
-    for (name in environment) {
-        if (environment.hasOwnProperty(name)) {
-            if (!/^[A-Z_]+$/.test(name) || odd.test(String(environment[name]))) { return null; }
-            sets.push(isWindows ? "set \"" + name + "=" + environment[name] + "\" & " :
-                name + "=" + PF.quoted(environment[name]) + " ");
-        }
-    }
-    for (i = 0; i < argv.length; i += 1) {
-        if (odd.test(String(argv[i]))) { return null; }
-        words.push(isWindows ? "\"" + argv[i] + "\"" : PF.quoted(argv[i]));
-    }
-    if (isWindows) { return "cmd.exe /c \"" + sets.join("") + "start \"peerfarm\" /b " + words.join(" ") + "\""; }
-    return sets.join("") + words.join(" ") + " >/dev/null 2>&1 &";
-};
-
-// One word of a POSIX shell.
-PF.quoted = function (text) { return "'" + String(text).replace(/'/g, "'\\''") + "'"; };

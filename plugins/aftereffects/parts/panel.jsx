@@ -4,7 +4,6 @@ PF.Board = function () {
     this.node = new PF.Node();
     this.view = new PF.farm.View();
     this.submission = null;
-    this.silentUntil = 0;
     this.rows = [];
     this.isClosed = false;
     this.task = 0;
@@ -12,8 +11,7 @@ PF.Board = function () {
 
 PF.Board.EVERY_MS = 3000;
 PF.Board.WHILE_SENDING_MS = 700;
-// So long a node that did not answer is left alone, for each wait holds After Effects up.
-PF.Board.SILENCE_MS = 15000;
+PF.Board.LOG_BYTES = 16000;
 
 PF.Board.prototype.build = function (place) {
     var panel = this, group, options;
@@ -60,6 +58,12 @@ PF.Board.prototype.build = function (place) {
     this.jobs.preferredSize = [320, 160];
 
     this.more = this.window.add("statictext", undefined, "");
+
+    group = this.window.add("group");
+    this.picture = new PF.picture.View(
+        group.add("image", [0, 0, PF.picture.SIZE, PF.picture.HEIGHT]),
+        group.add("statictext", [0, 0, 180, 50], "", { multiline: true })
+    );
 
     group = this.window.add("group");
     this.pause = group.add("button", undefined, "Pause");
@@ -115,7 +119,6 @@ PF.Board.prototype.isOfConnection = function (fault) {
 PF.Board.prototype.disconnected = function (fault) {
     this.startNode.visible = fault.kind === "not running";
     this.state.text = fault.message;
-    if (fault.kind === "broken") { this.silentUntil = PF.now() + PF.Board.SILENCE_MS; }
 };
 
 PF.Board.prototype.say = function (sentence) { this.notice.text = sentence; };
@@ -123,5 +126,6 @@ PF.Board.prototype.say = function (sentence) { this.notice.text = sentence; };
 PF.Board.prototype.close = function () {
     this.isClosed = true;
     if (this.task) { app.cancelTask(this.task); }
+    this.picture.clear("");
     this.node.close();
 };

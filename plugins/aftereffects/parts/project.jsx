@@ -14,7 +14,7 @@ PF.project.read = function () {
     if (!project) { return said; }
     if (project.file) {
         said.path = project.file.fsName;
-        said.name = decodeURI(project.file.name).replace(/\.aepx?$/i, "");
+        said.name = PF.text.base(said.path).replace(/\.aepx?$/i, "");
     }
     // Versions that do not say whether there are changes may have some: what is not saved is not rendered.
     said.isDirty = project["dirty"] !== false;
@@ -44,14 +44,13 @@ PF.project.readQueue = function (project, said) {
 };
 
 PF.project.readItem = function (project, item, index) {
-    var comp = item.comp, rate = comp.frameRate, first, count, out, name, run, plain;
+    var comp = item.comp, rate = comp.frameRate, first, count, out, name, run;
     first = Math.round((item.timeSpanStart + comp.displayStartTime) * rate);
     if (project.framesCountType === FramesCountType.FC_START_1) { first += 1; }
     count = Math.max(1, Math.round(item.timeSpanDuration * rate));
     out = item.numOutputModules > 0 ? item.outputModule(1).file : null;
-    name = out ? decodeURI(out.name) : "";
+    name = PF.project.filled(out ? PF.text.base(out.fsName) : "", comp);
     run = /\[(#+)\]/.exec(name);
-    plain = run ? name.replace(run[0], run[1]) : name;
     return {
         index: index,
         comp: comp,
@@ -60,10 +59,18 @@ PF.project.readItem = function (project, item, index) {
         last: first + count - 1,
         spacing: item.skipFrames + 1,
         directory: out && out.parent ? out.parent.fsName : "",
-        pattern: plain,
+        pattern: run ? name.replace(run[0], run[1]) : name,
         isMovie: name !== "" && run === null,
         outputs: item.numOutputModules
     };
+};
+
+// The words of an output name that After Effects may have left to be filled in; others stay, and are told.
+PF.project.filled = function (name, comp) {
+    var known = { compName: comp.name, width: comp.width, height: comp.height };
+    return name.replace(/\[([A-Za-z]+)\]/g, function (whole, word) {
+        return known.hasOwnProperty(word) ? String(known[word]) : whole;
+    });
 };
 
 // Breadth first from each queued composition; a source that cannot be read is told and left out.
@@ -110,7 +117,7 @@ PF.project.readFiles = function (from, item, said) {
 
 // A still or a movie is one file; an image sequence is all files with its name around the number.
 PF.project.addFiles = function (file, isStill, said) {
-    var name = decodeURI(file.name), run = /(\d+)(\D*)$/.exec(name), found, i, other, begin, end;
+    var name = PF.text.base(file.fsName), run = /(\d+)(\D*)$/.exec(name), found, i, other, begin, end;
     var isImage = PF.project.IMAGE.test(name);
     if (isStill || !isImage || !run || !file.parent) {
         PF.project.addFile(file.fsName, said);
@@ -118,9 +125,10 @@ PF.project.addFiles = function (file, isStill, said) {
     }
     begin = name.substring(0, run.index);
     end = run[2];
-    found = file.parent.getFiles();
+    // Where the system can choose the files it is much faster than here; other letters it may spell its own way.
+    found = file.parent.getFiles(/^[\w .\-]*$/.test(begin + end) ? begin + "*" + end : "*") || [];
     for (i = 0; i < found.length; i += 1) {
-        other = decodeURI(found[i].name);
+        other = PF.text.base(found[i].fsName);
         if (found[i] instanceof File && other.substr(0, begin.length) === begin &&
                 other.substr(other.length - end.length) === end &&
                 /^\d+$/.test(other.substring(begin.length, other.length - end.length))) {

@@ -11,7 +11,7 @@ PF.submit.BAD_NAME = /[\\\/:*?"<>|\x00-\x1f]/;
 
 // What speaks against sending: {kind: "stop" | "ask" | "note", sentence, remedy}.
 PF.submit.check = function (said) {
-    var found = [], i, item;
+    var found = [], seen = {}, i, item, key;
 
     function say(kind, sentence, remedy) { found.push({ kind: kind, sentence: sentence, remedy: remedy }); }
 
@@ -33,6 +33,16 @@ PF.submit.check = function (said) {
             say("stop", "The output name " + item.pattern + " has letters that not every system can store.",
                 "Change it.");
         }
+        if (/\[[A-Za-z]+\]/.test(item.pattern)) {
+            say("stop", "The output name " + item.pattern + " has words that only After Effects can fill in.",
+                "Choose a name with [compName] and [####] alone.");
+        }
+        key = item.directory + "/" + item.pattern;
+        if (item.pattern !== "" && seen[key]) {
+            say("stop", item.name + " and " + seen[key] + " write into the same files, " + item.pattern + ".",
+                "Give one of them another output.");
+        }
+        seen[key] = item.name;
         if (item.outputs > 1) {
             say("ask", item.name + " has " + item.outputs + " outputs, and only the first is rendered.",
                 "Queue it once for each.");
@@ -103,8 +113,8 @@ PF.submit.step = function (said, item, chosen) {
     };
 };
 
-// A name that no other item of the queue has.
+// A name that no other item of the queue has; half of a letter of two is cut off.
 PF.submit.stepName = function (item) {
-    var plain = item.name.replace(/[\\\/:*?"<>|\x00-\x1f]/g, " ").substr(0, 50);
+    var plain = item.name.replace(/[\\\/:*?"<>|\x00-\x1f]/g, " ").substr(0, 50).replace(/[\uD800-\uDBFF]$/, "");
     return PF.text.stripped(item.index + " " + plain);
 };

@@ -10,6 +10,11 @@ PF.text.has = function (list, value) {
     return false;
 };
 
+// A path's last part, by its own letters: `File.name` has them as %20 and the like.
+PF.text.base = function (path) {
+    return String(path).replace($.os.indexOf("Windows") >= 0 ? /^.*[\/\\]/ : /^.*\//, "");
+};
+
 PF.text.plural = function (count, one, many) { return count + " " + (count === 1 ? one : many); };
 
 // A share of 1 as a bar of ten cells and a percentage.

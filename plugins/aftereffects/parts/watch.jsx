@@ -8,7 +8,7 @@ PF.Board.prototype.tick = function () {
     this.guard(function () { panel.describe(); });
     if (!PF.network.isAllowed()) {
         this.state.text = PF.network.explain();
-    } else if (PF.now() >= this.silentUntil) {
+    } else if (!this.node.isQuiet()) {
         this.guard(function () { panel.turn(); });
     }
     this.plan();
@@ -59,12 +59,12 @@ PF.Board.prototype.refreshNow = function () {
 PF.Board.prototype.look = function () {
     var more;
     this.view.look(this.node);
-    this.silentUntil = 0;
     this.startNode.visible = false;
     this.state.text = this.view.sentence();
     this.show(this.view.rows());
     more = this.view.more();
     this.more.text = more > 0 ? "and " + more + " older: `peerfarm jobs` shows all" : "";
+    if (this.node.mayAsk()) { this.picture.look(this.node, this.selected() || this.rows[0] || null); }
 };
 
 // The list is built anew only when it changed, so that a selection stays.
@@ -123,6 +123,16 @@ PF.Board.prototype.openFolder = function () {
 PF.Board.prototype.showLog = function () {
     var row = this.selected(), told;
     if (row === null) { return; }
-    told = this.node.call("log", { job: row.id, tail: 4000 });
-    alert(told.text || "The log is empty.", row.name);
+    told = this.node.call("log", { job: row.id, tail: PF.Board.LOG_BYTES });
+    this.read(row.name, told.text || "The log is empty.");
+};
+
+// A long text in a window that scrolls; it stays until the artist closes it.
+PF.Board.prototype.read = function (title, text) {
+    var window = new Window("dialog", title), close;
+    window.alignChildren = ["fill", "top"];
+    window.add("edittext", [0, 0, 620, 360], text, { multiline: true, readonly: true });
+    close = window.add("button", undefined, "Close");
+    close.onClick = function () { window.close(); };
+    window.show();
 };

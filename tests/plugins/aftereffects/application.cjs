@@ -46,6 +46,7 @@ function comps(told, File) {
     for (const one of told) {
         const comp = new CompItem();
         Object.assign(comp, { id: id++, name: one.name, frameRate: one.frameRate || 25, displayStartTime: one.start || 0,
+            width: 640, height: 360,
             duration: one.duration || 1, useProxy: false, proxySource: null });
         made.set(one.name, comp);
     }

@@ -39,10 +39,10 @@ function sockets(hasty) {
         this.connected = false;
         this.eof = false;
     }
-    Socket.prototype.open = function (address) {
+    Socket.prototype.open = function (address, encoding) {
         const [host, port] = String(address).split(":");
         counts.opened += 1;
-        this.connected = ask({ deed: "open", id: this.id, host, port: Number(port), limit: this.timeout * 1000 / hasty }).isOpen;
+        this.connected = ask({ deed: "open", id: this.id, host, port: Number(port), encoding, limit: this.timeout * 1000 / hasty }).isOpen;
         return this.connected;
     };
     Socket.prototype.writeln = function (text) {

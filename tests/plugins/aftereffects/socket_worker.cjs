@@ -26,7 +26,7 @@ function serve(connection) {
 }
 
 const deeds = {
-    open({ id, host, port, limit }) {
+    open({ id, host, port, encoding, limit }) {
         const socket = net.connect({ host, port });
         const connection = { socket, text: "", wanted: null, isOver: false };
         let isTold = false;
@@ -38,7 +38,7 @@ const deeds = {
         };
         const timer = setTimeout(() => { socket.destroy(); once(false); }, limit);
         connections.set(id, connection);
-        socket.setEncoding("utf8");
+        socket.setEncoding(encoding === "UTF-8" ? "utf8" : "latin1");
         socket.on("connect", () => once(true));
         socket.on("data", (text) => { connection.text += text; serve(connection); });
         socket.on("error", () => { connection.isOver = true; once(false); serve(connection); });

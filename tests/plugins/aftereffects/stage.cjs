@@ -9,19 +9,33 @@ const { application } = require("./application.cjs");
 const { disk } = require("./disk.cjs");
 const { forgetful, run } = require("./es3.cjs");
 const { sockets } = require("./socket.cjs");
-const { Panel, Window, seen } = require("./widgets.cjs");
+const { Panel, ScriptUI, Window, seen } = require("./widgets.cjs");
 
 let stage = null;
 
 function build(told) {
-    const { File, Folder, opened } = disk();
+    const { File, Folder, opened } = disk(told.temporary);
     const net = sockets(told.hasty || 1);
     const asked = [];
     const answers = { confirm: told.confirm !== false };
     const windows = [];
     const shell = { ...process.env, ...told.environment };
     class Shown extends Window {
-        constructor(type, title) { super(type, title); windows.push(this); }
+        constructor(type, title) {
+            super(type, title);
+            if (type !== "dialog") { windows.push(this); }
+        }
+
+        // A dialog holds the script up until the artist has read and closed it.
+        show() {
+            super.show();
+            if (this.type !== "dialog") { return; }
+            asked.push(`${this.text}: ${this.all().filter((one) => one.type === "edittext").map((one) => one.text)}`);
+            this.all().find((one) => one.type === "button").press();
+            if (!this.isClosed) { throw new Error("the dialog stays open"); }
+        }
+
+        close() { this.isClosed = true; }
     }
     const made = { told, net, opened, asked, answers, windows, calls: [], ticked: [] };
     const text = (code) => run(made.context, code, "task");
@@ -29,12 +43,12 @@ function build(told) {
     made.app = app;
     made.hidden = hidden;
     const $ = {
-        os: "Macintosh OS 14.1",
+        os: told.os || "Macintosh OS 14.1",
         global: {},
         getenv: (name) => (told.environment || {})[name] || null,
     };
     made.context = forgetful({
-        ...globals, File, Folder, Panel, Window: Shown, Socket: net.Socket, $,
+        ...globals, File, Folder, Panel, ScriptUI, Window: Shown, Socket: net.Socket, $,
         system: {
             callSystem(command) {
                 made.calls.push(command);

@@ -1,6 +1,8 @@
 // ScriptUI's widgets without a screen: a tree that a test may look at, and whose buttons it may press.
 "use strict";
 
+const fs = require("node:fs");
+
 const BUTTONED = new Set(["button", "checkbox"]);
 
 class Widget {
@@ -15,11 +17,12 @@ class Widget {
     }
 
     add(type, bounds, text, more) {
-        if (!["statictext", "edittext", "button", "checkbox", "listbox", "group", "panel"].includes(type)) {
+        if (!["statictext", "edittext", "button", "checkbox", "listbox", "group", "panel", "image"].includes(type)) {
             throw new Error(`ScriptUI has no widget ${type}`);
         }
         const made = type === "listbox" ? new ListBox(this, more) : new Widget(type, this, text);
         if (type === "checkbox") { made.value = false; }
+        if (type === "image") { made.image = null; }
         this.children.push(made);
         return made;
     }
@@ -69,6 +72,16 @@ class Window extends Widget {
     constructor(type, title) { super(type, null, title); }
 }
 
+/** ScriptUI's own words; an image is a file that is there, and a whole PNG. */
+const ScriptUI = {
+    newImage(name) {
+        const bytes = fs.readFileSync(name);
+        const isPng = bytes.subarray(0, 8).toString("latin1") === "\x89PNG\r\n\x1a\n";
+        if (!isPng || bytes.subarray(-8, -4).toString("latin1") !== "IEND") { throw new Error("no image"); }
+        return { name, format: "PNG" };
+    },
+};
+
 class Panel extends Widget {
     constructor() { super("panel", null, "peerfarm"); }
 }
@@ -77,6 +90,7 @@ class Panel extends Widget {
 function seen(widget) {
     const told = { type: widget.type, text: widget.text, enabled: widget.enabled, visible: widget.visible };
     if (widget.type === "checkbox") { told.value = widget.value; }
+    if (widget.type === "image") { told.image = widget.image ? widget.image.name : null; }
     if (widget.type === "listbox") {
         told.titles = widget.titles;
         told.widths = widget.widths;
@@ -87,4 +101,4 @@ function seen(widget) {
         size: widget.preferredSize || null, children: widget.children.map(seen) };
 }
 
-module.exports = { Panel, Window, seen };
+module.exports = { Panel, ScriptUI, Window, seen };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def test_progress_is_read_in_every_language(language: str) -> None:
     [
         ("aerender ERROR: No comp was found with the given name.", "no such item", FailReason.APP_FAILED),
         ("WARNING: 2 fonts are missing: Brandon Grotesque", "font", FailReason.APP_NOT_FOUND),
+        ("WARNING:After Effects warning: Project has missing fonts.", "font", FailReason.APP_NOT_FOUND),
         ("ERROR: This project contains missing dependencies", "not installed", FailReason.APP_NOT_FOUND),
         ("After Effects error: Unable to obtain a license.", "licence", FailReason.APP_NOT_FOUND),
         ("After Effects error: this file was created with a newer version", "newer", FailReason.APP_NOT_FOUND),
@@ -149,6 +151,39 @@ def test_a_program_that_is_no_aerender_is_not_taken_for_one() -> None:
 )
 def test_a_project_opens_in_the_same_or_a_later_major_version(wanted: str, here: str, suits: bool) -> None:
     assert APP.suits(Capability("aftereffects", here, "/a"), {}, wanted) is suits
+
+
+@pytest.mark.parametrize(
+    ("year", "version"),
+    [(2020, "17"), (2021, "18"), (2022, "22"), (2023, "23"), (2024, "24"), (2025, "25"), (2026, "26")],
+)
+def test_every_years_installation_is_found_where_adobe_puts_it(year: int, version: str) -> None:
+    mac = f"/Applications/Adobe After Effects {year}/aerender"
+    windows = rf"C:\Program Files\Adobe\Adobe After Effects {year}\Support Files\aerender.exe"
+    for system, path in (("Darwin", mac), ("Windows", windows)):
+        assert any(fnmatchcase(path, one.path) for one in APP.candidates(system, ()))
+        found = APP.identify(path, "")
+        assert found is not None
+        assert found.version == version
+    beta = "/Applications/Adobe After Effects (Beta)/aerender"
+    assert any(fnmatchcase(beta, one.path) for one in APP.candidates("Darwin", ()))
+    told = APP.identify(beta, "aerender version 26.2x49\n")  # it ends with exit code 15 all the same
+    assert told is not None
+    assert told.version == "26.2"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "PROGRESS:  Start: 0:00:00:00",
+        "PROGRESS:  Duration: 0:00:10:00",
+        "PROGRESS:  Frame Rate: 25.00 (comp)",
+        'PROGRESS:  8/26/2026 1:09:51 AM: Finished composition "Shot (2): x".',
+        "PROGRESS:  Output To: /f/shot (3)/a_[####].png",
+    ],
+)
+def test_what_aerender_says_besides_is_taken_for_no_frame(line: str) -> None:
+    assert APP.reader(task_of()).feed(line) == ()
 
 
 def test_linux_has_no_place_for_it_and_the_owners_choice_comes_first() -> None:
