@@ -143,6 +143,17 @@ def test_a_camera_that_was_made_after_the_panel_is_rendered_too(show: Show) -> N
 
 @pytest.mark.slow
 @pytest.mark.timeout(90)
+def test_the_same_scene_opened_anew_while_it_is_looked_into_is_not_sent_half(show: Show, node: RealNode) -> None:
+    world = show.world
+    opened(world)
+    world.click("peerfarmSendButton")
+    world.open(str(show.scene))
+    world.pump(lambda: world.says("Another scene was opened meanwhile"))
+    assert node.call("jobs")["jobs"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
 def test_a_new_scene_while_the_old_one_is_looked_into_sends_nothing(show: Show, node: RealNode) -> None:
     world = show.world
     found = opened(world)
@@ -165,10 +176,13 @@ def test_a_disk_that_does_not_answer_stops_neither_the_panel_nor_giving_up(
 ) -> None:
     world = show.world
     answers = threading.Event()
+    waited_for: list[str] = []
     listdir = os.listdir
 
     def slow(path: str) -> list[str]:
-        if threading.get_ident() != world.main_thread:
+        if threading.get_ident() == world.main_thread:
+            waited_for.append(str(path))
+        else:
             answers.wait(LIMIT_S)
         return listdir(path)
 
@@ -181,6 +195,7 @@ def test_a_disk_that_does_not_answer_stops_neither_the_panel_nor_giving_up(
     world.click("Give up")
     world.pump(lambda: world.says("Not sent."))
     answers.set()
+    assert [path for path in waited_for if path.startswith((str(show.project), str(show.elsewhere)))] == []
     assert found.send is not None
     assert not found.send.is_preparing
 
