@@ -15,7 +15,7 @@ from farm_rig import RealFarm, RealNode, peerfarm  # noqa: E402 - the folders mu
 from maya.world import World, renew  # noqa: E402 - as above
 from peerfarm_maya import panel  # noqa: E402 - as above
 
-__all__ = ["ROOT", "SETUP", "RealFarm", "RealNode", "Show", "peerfarm", "render_program"]
+__all__ = ["ROOT", "SETUP", "RealFarm", "RealNode", "Show", "World", "peerfarm", "render_program"]
 
 VECTORS = ROOT / "tests" / "vectors" / "maya"
 SETUP = ROOT / "plugins" / "maya" / "scripts" / "userSetup.py"

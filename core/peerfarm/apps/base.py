@@ -19,6 +19,8 @@ class Candidate:
     """Absolute, or a bare name to look up on PATH; may hold `*` for a directory level."""
     version_argv: tuple[str, ...] = ()
     """Arguments that make it print its version and capabilities; empty: nothing to ask."""
+    may_be_silent: bool = False
+    """It is this application by its path alone, and need not answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,12 +102,19 @@ class MayaApp:
 
     def candidates(self, system: str, configured: tuple[str, ...]) -> tuple[Candidate, ...]:
         """What the owner configured, then `MAYA_LOCATION`, then where Autodesk's installer puts it."""
-        return tuple(Candidate(path) for path in (*configured, *_PLACES.get(system, ())))
+        paths = (*configured, *_PLACES.get(system, ()))
+        return tuple(Candidate(path, ("-listRenderers",), may_be_silent=True) for path in paths)
 
-    def identify(self, path: str, output: str) -> Capability | None:  # noqa: ARG002 - Render has no quick answer
-        """The year that the path names; empty when it names none, and then it suits jobs of no certain year."""
+    def identify(self, path: str, output: str) -> Capability | None:
+        """The year that the path names, empty when it names none: then it suits jobs of no certain year.
+
+        Its tags are the renderers that `Render -listRenderers` knows; none where it did not answer as expected. Nothing
+        is refused for want of a tag: a renderer that is not there makes Render end with 206.
+        """
         found = _YEAR.search(path)
-        return Capability(self.name, found[1] if found else "", path)
+        listed = {name for name in RENDERERS[1:] if re.search(rf"^\W*{name}\b", output, re.MULTILINE)}
+        tags = tuple(sorted(listed)) if listed & {"sw", "hw2"} else ()
+        return Capability(self.name, found[1] if found else "", path, tags)
 
     def suits(self, found: Capability, params: Mapping[str, Any], version: str) -> bool:
         """Same year as wanted; any Maya when none is wanted or `any_version` is set."""

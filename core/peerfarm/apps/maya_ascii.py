@@ -58,7 +58,7 @@ _EXTENSIONS = re.compile(
     re.IGNORECASE,
 )
 _TOKEN = re.compile(
-    r"<UDIM>|<tile>|<f\d*>|<frame\d*>|<frameNum>|<UVTILE>|_<tile:[^>]*>|u<U>_v<V>|<attr:[^>]*>|%0?\d?d|\$F\d?|#+",
+    r"<UDIM>|<tile>|<f\d*>|<frame\d*>|<frameNum>|<UVTILE>|_<tile:[^>]*>|<[uv]>|<attr:[^>]*>|%0?\d?d|\$F\d?|#+",
     re.IGNORECASE,
 )
 

@@ -20,7 +20,7 @@ _ENDING = re.compile(
 _LONGEST = 1024
 _BREAK = re.compile(rb'[\0-\x1f"*?|\x7f]')
 _TOKEN = re.compile(
-    r"<UDIM>|<tile>|<f\d*>|<frame\d*>|<frameNum>|<UVTILE>|u<U>_v<V>|(?<=[._])1\d{3}(?=\.\w+$)|%0?\d?d|#+", re.IGNORECASE
+    r"<UDIM>|<tile>|<f\d*>|<frame\d*>|<frameNum>|<UVTILE>|<[uv]>|(?<=[._])1\d{3}(?=\.\w+$)|%0?\d?d|#+", re.IGNORECASE
 )
 _ROOT = re.compile(r"[A-Za-z]:[\\/]|//?[^/]")
 _IMAGE = re.compile(r"\.(?:png|jpe?g|exr|tiff?|tga|hdr|psd|bmp|iff)$", re.IGNORECASE)

@@ -104,7 +104,7 @@ def _ask(app: App, candidate: Candidate, path: str, place: Workplace) -> Capabil
             limit_bytes=_ANSWER_BYTES,
             is_cancelled=lambda: place.is_closing,
         )
-        if code is None:
+        if code is None and not candidate.may_be_silent:
             raise AppNotFound(f"{path} did not say its version within {_ASK_S:g} s", "Start it by hand and look why.")
     capability = app.identify(path, output)
     if capability is None:

@@ -110,6 +110,9 @@ def say(*lines: str) -> None:
 def main() -> int:
     """Render; gives Render's exit code."""
     mode = (Path(sys.argv[0]).parent / "mode").read_text("utf-8").strip()
+    if sys.argv[1:] == ["-listRenderers"]:
+        say("Available renderers:", "  arnold  - Arnold renderer", "  file  - As in the file", "  sw  - Maya software")
+        return 0
     given = understood(sys.argv[1:])
     if given is None or mode == "206":
         say("Error: line 1: Unknown renderer: arnold. Check that the renderer is installed.")

@@ -84,6 +84,17 @@ def test_the_year_is_read_from_where_maya_lies(path: str, year: str) -> None:
     assert found.version == year
 
 
+def test_what_render_lists_is_known_of_it_and_what_it_says_otherwise_is_not() -> None:
+    listed = "Available renderers:\n  arnold  - Arnold renderer\n  file  - Use the file's\n  sw  - Maya software\n"
+    assert APP.identify("/usr/autodesk/maya2025/bin/Render", listed) == Capability(
+        "maya", "2025", "/usr/autodesk/maya2025/bin/Render", ("arnold", "sw")
+    )
+    for said in ("", "Usage: Render [options] filename", "cannot find a license for arnold"):
+        found = APP.identify("/usr/autodesk/maya2025/bin/Render", said)
+        assert found is not None
+        assert found.tags == ()
+
+
 def test_only_the_wanted_year_renders_unless_any_may() -> None:
     params = task_of().params
     assert APP.suits(FOUND, params, "2025")

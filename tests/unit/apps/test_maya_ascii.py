@@ -101,7 +101,7 @@ def test_an_unloaded_reference_is_nobodys_need(show: Path) -> None:
 
 def test_tiles_frames_and_paddings_stand_for_any_number() -> None:
     scene = b'//Maya ASCII 2025 scene\ncreateNode file -n "f";\n\tsetAttr ".ftn" -type "string" "/t/%s";\n'
-    for name in (b"a.<UDIM>.png", b"a.<f>.png", b"a.####.png", b"a.<frame04>.png"):
+    for name in (b"a.<UDIM>.png", b"a.<f>.png", b"a.####.png", b"a.<frame04>.png", b"a.<u>.png"):
         assert named(scene % name)[0].path == f"/t/a.{ANY_NUMBER}.png"
     assert named(scene % b"a.0001.png")[0].path == "/t/a.0001.png"
 

@@ -62,7 +62,9 @@ class Panel(object):
             return
         self._is_closed = True
         self._ticker.stop()
-        self.send.give_up()
+        if self.send is not None and (self.send.is_preparing or self.board.is_sending):
+            cmds.warning("peerfarm: the panel was closed before the scene was with the farm; it was not sent.")
+            self.send.give_up()
         self.link.close(0.2)
         self.board.close()
 

@@ -4,7 +4,7 @@ import os
 import re
 
 _TOKEN = re.compile(
-    r"<UDIM>|<tile>|<UVTILE>|<f\d*>|<frame\d*>|<frameNum>|u<U>_v<V>|<attr:[^>]*>|%0?\d?d|\$F\d?|#+", re.IGNORECASE
+    r"<UDIM>|<tile>|<UVTILE>|<f\d*>|<frame\d*>|<frameNum>|<[uv]>|<attr:[^>]*>|%0?\d?d|\$F\d?|#+", re.IGNORECASE
 )
 
 
