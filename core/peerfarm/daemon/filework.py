@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,16 @@ from peerfarm.daemon.transfers import Transfers
 from peerfarm.errors import PeerfarmError
 from peerfarm.mesh import KeyPair
 from peerfarm.model.files import StoreTold
-from peerfarm.model.ids import NodeId
+from peerfarm.model.ids import JobId, NodeId
 from peerfarm.node.effects import Effects
 from peerfarm.runner import ProcessRunner
 from peerfarm.store.blobs import DOUBT_PIN, BlobStore, HashCache
 
 GIGABYTE = 1_000_000_000
 TOLD_EVERY_S = 10.0
-QUIET_S = 600.0
-"""No job has needed files for so long, as far as anybody says: then nothing that was kept in doubt is needed."""
+DOUBT_S = 600.0
+"""What was kept in doubt may be of any job that is heard of so soon after the start; later ones pin what they need. And
+once all those are over for so long, it is of none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,12 @@ class FileWork:
         self._places: dict[NodeId, tuple[str, ...]] = {}
         self._told = (-1, -1)
         self._next_told_s = 0.0
-        self._busy_s = math.inf
-        """When a job's files were last seen to travel, or may have been; infinite before the first look."""
+        self._first_s: float | None = None
+        """When all jobs were first known; None before that."""
+        self._doubted: frozenset[JobId] = frozenset()
+        """Jobs that may need what was kept in doubt."""
+        self._needed_s = 0.0
+        """When there was one, or may have been."""
 
     def use(self, runner: ProcessRunner) -> None:
         """Ask applications through this runner; before anything else."""
@@ -98,23 +102,35 @@ class FileWork:
             self._places = places
             self._transfers.reach(places)
 
-    def tick(self, now_s: float, *, is_quiet: bool) -> None:
+    def tick(self, now_s: float, jobs: Callable[[], frozenset[JobId] | None]) -> None:
         """Tell now and then how full the store is, and settle doubts about what it must keep.
 
         Args:
-            is_quiet: See `Node.is_quiet_about_files`.
+            jobs: See `Node.jobs_with_files`.
         """
-        if not is_quiet or self._busy_s > now_s:
-            self._busy_s = now_s
         if now_s < self._next_told_s:
             return
-        if now_s - self._busy_s >= QUIET_S and DOUBT_PIN in self.pins:
-            self._transfers.release([DOUBT_PIN])
+        if DOUBT_PIN in self.pins:
+            self._settle_doubt(now_s, jobs())
         self._next_told_s = now_s + TOLD_EVERY_S
         usage = self._store.usage()
         if (usage.bytes, usage.pinned_bytes) != self._told:
             self._told = usage.bytes, usage.pinned_bytes
             self._tell(StoreTold(usage.bytes, usage.pinned_bytes, usage.quota_bytes))
+
+    def _settle_doubt(self, now_s: float, jobs: frozenset[JobId] | None) -> None:
+        """Keep what may be of a job from before the doubt, however many jobs came since."""
+        if jobs is None:  # there may be any
+            self._needed_s = now_s
+            return
+        if self._first_s is None:
+            self._first_s = self._needed_s = now_s
+        is_early = now_s - self._first_s < DOUBT_S
+        self._doubted = self._doubted | jobs if is_early else self._doubted & jobs
+        if self._doubted & jobs:
+            self._needed_s = now_s
+        elif now_s - self._needed_s >= DOUBT_S:
+            self._transfers.release([DOUBT_PIN])
 
     def carry_out(self, effects: Effects) -> None:
         """What a turn wants of files; problems of pins are told as alarms."""

@@ -189,7 +189,7 @@ class Loop:
         if is_mesh_due:
             self._next_mesh_s = now_s + (MESH_TICK_SEEKING_S if self._dialling.is_seeking else MESH_TICK_S)
             self._mesh.tick(now_s)
-            self._files.tick(now_s, is_quiet=self._node.is_quiet_about_files)
+            self._files.tick(now_s, self._node.jobs_with_files)
             self._files.reach(self._fetch_places())
             self._gateway.tick(now_s)
             self._dialling.tick(now_s)

@@ -240,10 +240,9 @@ class Node:
         parts = (self.scenes, self.copies, self.keeping, self.fetching)
         return bool(self.travelling) or any(part.is_busy for part in parts)
 
-    @property
-    def is_quiet_about_files(self) -> bool:
-        """Whether no job's files travel, as this node knows after comparing with all members that are there."""
-        return self.core.is_member and not self.are_files_travelling and not self.dispatch.must_compare
+    def jobs_with_files(self) -> frozenset[JobId] | None:
+        """The jobs whose files travel; None before this node has compared with all members that are there."""
+        return self.travelling.jobs if self.core.is_member and not self.dispatch.must_compare else None
 
     def _is_here(self, node: NodeId) -> bool:
         peer = self.presence.peers.get(node)

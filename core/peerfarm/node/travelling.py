@@ -21,6 +21,11 @@ class TravellingJobs:
     def __bool__(self) -> bool:
         return bool(self._jobs)
 
+    @property
+    def jobs(self) -> frozenset[JobId]:
+        """Those jobs."""
+        return frozenset(self._jobs)
+
     def on_job_changed(self, job: JobId, state: JobState | None) -> None:
         """A job may have come, or be over."""
         spec = spec_of(state) if state is not None else None

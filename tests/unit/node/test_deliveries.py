@@ -265,29 +265,29 @@ def test_frames_that_a_user_fetches_just_now_are_put_in_place_a_moment_later(sol
 
 def test_links_for_files_are_kept_while_a_job_needs_them(solo: FileSolo) -> None:
     assert not solo.node.are_files_travelling
-    solo.submit_files(frames="1")
+    job = solo.submit_files(frames="1")
     assert solo.node.are_files_travelling
-    assert not solo.node.is_quiet_about_files
+    assert solo.node.jobs_with_files() == {job}
     solo.rendered(solo.starts[0])
     solo.placed(solo.publishes()[0])
     solo.wait(40)
     assert not solo.node.are_files_travelling
-    assert solo.node.is_quiet_about_files
+    assert solo.node.jobs_with_files() == set()
 
 
-def test_a_node_that_has_not_compared_does_not_take_its_farm_for_quiet() -> None:
+def test_a_node_that_has_not_compared_does_not_say_that_no_job_needs_files() -> None:
     solo = FileSolo()
-    assert not solo.node.is_quiet_about_files, "it belongs to no farm"
+    assert solo.node.jobs_with_files() is None, "it belongs to no farm"
     solo.found()
-    assert solo.node.is_quiet_about_files
+    assert solo.node.jobs_with_files() == set()
     elm = Elm(solo)
     elm.come("newboot2")
-    assert solo.node.is_quiet_about_files
+    assert solo.node.jobs_with_files() == set()
     solo.turn(inputs.LinkUp(elm.id))
     solo.hear(elm.id, Greeting(PROTOCOL_VERSION, str(solo.node.core.farm_id), "boot3333"))
-    assert not solo.node.is_quiet_about_files, "elm may know of jobs"
+    assert solo.node.jobs_with_files() is None, "elm may know of jobs"
     elm.compare()
-    assert solo.node.is_quiet_about_files
+    assert solo.node.jobs_with_files() == set()
 
 
 def test_nothing_of_a_job_whose_files_travelled_is_remembered_once_it_is_archived(solo: FileSolo) -> None:
