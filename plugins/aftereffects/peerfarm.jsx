@@ -24,10 +24,12 @@ PF.text.base = function (path) {
 
 PF.text.plural = function (count, one, many) { return count + " " + (count === 1 ? one : many); };
 
-// A share of 1 as a bar of ten cells and a percentage.
+PF.text.CELLS = 6;
+
+// A share of 1 as a bar of a few cells and a percentage.
 PF.text.bar = function (share) {
-    var full = Math.floor(Math.max(0, Math.min(1, share)) * 10 + 0.0001), out = "", i;
-    for (i = 0; i < 10; i += 1) { out += i < full ? "\u2588" : "\u2591"; }
+    var full = Math.floor(Math.max(0, Math.min(1, share)) * PF.text.CELLS + 0.0001), out = "", i;
+    for (i = 0; i < PF.text.CELLS; i += 1) { out += i < full ? "\u2588" : "\u2591"; }
     return out + " " + Math.floor(share * 100 + 0.0001) + " %";
 };
 
@@ -438,12 +440,12 @@ PF.project = {};
 
 PF.project.IMAGE = /\.(png|jpe?g|exr|tiff?|tga|dpx|cin|psd|psb|bmp|gif|hdr|iff|sgi|rla|rpf|ai|eps|pdf|webp)$/i;
 
-// {path, name, version, isDirty, items: [...], files: [...], missing: [...], fonts: [...], faults: [...]}; the path is
-// empty when the project was never saved.
+// {path, name, version, isDirty}, and lists: items, files, missing, fonts, and in words faults and unread items; the path
+// is empty when the project was never saved.
 PF.project.read = function () {
     var project = app.project, said = {
         path: "", name: "", version: PF.project.major(), isDirty: false,
-        items: [], files: [], missing: [], fonts: [], faults: []
+        items: [], files: [], missing: [], fonts: [], faults: [], unread: []
     };
     if (!project) { return said; }
     if (project.file) {
@@ -471,7 +473,7 @@ PF.project.readQueue = function (project, said) {
             try {
                 said.items.push(PF.project.readItem(project, item, i));
             } catch (fault) {
-                said.faults.push("Item " + i + " of the render queue could not be read: " + fault);
+                said.unread.push("Item " + i + " of the render queue cannot be read and would be left out: " + fault);
             }
         }
     }
@@ -652,6 +654,7 @@ PF.submit.check = function (said) {
         say("ask", "Fonts are missing: " + said.fonts.slice(0, 5).join(", ") + ".",
             "Install them, or send all the same.");
     }
+    for (i = 0; i < said.unread.length && i < 5; i += 1) { say("ask", said.unread[i], ""); }
     for (i = 0; i < said.faults.length && i < 5; i += 1) { say("note", said.faults[i], ""); }
     return found;
 };
@@ -948,6 +951,7 @@ PF.Board = function () {
     this.node = new PF.Node();
     this.view = new PF.farm.View();
     this.submission = null;
+    this.notes = "";
     this.rows = [];
     this.isClosed = false;
     this.task = 0;
@@ -993,13 +997,14 @@ PF.Board.prototype.build = function (place) {
     this.startNode.visible = false;
 
     this.notice = this.window.add("statictext", undefined, "", { multiline: true });
-    this.notice.preferredSize = [320, 50];
+    this.notice.preferredSize = [320, 64];
     this.state = this.window.add("statictext", undefined, "", { multiline: true });
-    this.state.preferredSize = [320, 34];
+    this.state.preferredSize = [320, 64];
     this.jobs = this.window.add("listbox", undefined, [], {
-        numberOfColumns: 3, showHeaders: true, columnTitles: ["Job", "Progress", "State"], columnWidths: [110, 120, 200]
+        numberOfColumns: 3, showHeaders: true, columnTitles: ["Job", "Progress", "State"], columnWidths: [110, 110, 210]
     });
     this.jobs.preferredSize = [320, 160];
+    this.jobs.alignment = ["fill", "fill"];
 
     this.more = this.window.add("statictext", undefined, "");
 
@@ -1096,7 +1101,7 @@ PF.Board.prototype.number = function (field, name, low, high) {
 };
 
 PF.Board.prototype.sendNow = function () {
-    var said, found, chosen, asked = [], i;
+    var said, found, chosen, asked = [], notes = [], i;
     if (this.submission !== null) {
         throw new PF.Fault("A project is being sent.", "Wait for it, or press Stop sending.");
     }
@@ -1104,7 +1109,8 @@ PF.Board.prototype.sendNow = function () {
     found = PF.submit.check(said);
     for (i = 0; i < found.length; i += 1) {
         if (found[i].kind === "stop") { throw new PF.Fault(found[i].sentence, found[i].remedy); }
-        if (found[i].kind === "ask") { asked.push(found[i].sentence + " " + found[i].remedy); }
+        if (found[i].kind === "ask") { asked.push(PF.text.stripped(found[i].sentence + " " + found[i].remedy)); }
+        if (found[i].kind === "note") { notes.push(PF.text.stripped(found[i].sentence + " " + found[i].remedy)); }
     }
     chosen = this.chosen(said.missing.length > 0 || said.fonts.length > 0);
     if (said.isDirty) {
@@ -1122,6 +1128,7 @@ PF.Board.prototype.sendNow = function () {
         this.say("Not sent.");
         return;
     }
+    this.notes = notes.slice(0, 2).join(" ");
     this.sent(this.node.call("submit", {
         job: PF.submit.job(said, chosen),
         files: PF.submit.files(said),
@@ -1135,15 +1142,21 @@ PF.Board.prototype.sent = function (answer) {
         this.submission = answer.submission;
         this.say("Packing");
     } else {
-        this.say(PF.farm.submission({ state: "done", answer: answer }).sentence);
+        this.say(PF.text.stripped(PF.farm.submission({ state: "done", answer: answer }).sentence + " " + this.notes));
     }
     this.view.hurry();
     this.enable();
 };
 
 PF.Board.prototype.stopSending = function () {
-    if (this.submission !== null) {
+    if (this.submission === null) { return; }
+    try {
         this.heard(this.node.call("cancel_submission", { submission: this.submission }));
+    } catch (fault) {
+        // A node that is gone packs nothing any more, and nobody should have to wait for it.
+        this.submission = null;
+        this.enable();
+        throw fault;
     }
 };
 
@@ -1162,7 +1175,7 @@ PF.Board.prototype.follow = function () {
 
 PF.Board.prototype.heard = function (row) {
     var told = PF.farm.submission(row);
-    this.say(told.sentence);
+    this.say(told.isDone ? PF.text.stripped(told.sentence + " " + this.notes) : told.sentence);
     if (told.isOver) {
         this.submission = null;
         this.view.hurry();
@@ -1210,11 +1223,15 @@ PF.Board.prototype.describe = function () {
     for (i = 1; queue && i <= queue.numItems; i += 1) {
         if (queue.item(i).status === RQItemStatus.QUEUED) {
             count += 1;
-            if (names.length < 3) { names.push(queue.item(i).comp.name); }
+            if (names.length < 3) { names.push(PF.Board.nameOf(queue.item(i))); }
         }
     }
     this.queue.text = count === 0 ? "Nothing is queued in the render queue." :
         PF.text.plural(count, "queued item", "queued items") + ": " + names.join(", ") + (count > 3 ? ", \u2026" : "");
+};
+
+PF.Board.nameOf = function (item) {
+    try { return item.comp.name; } catch (ignored) { return "?"; }
 };
 
 PF.Board.prototype.refreshNow = function () {

@@ -61,6 +61,7 @@ PF.submit.check = function (said) {
         say("ask", "Fonts are missing: " + said.fonts.slice(0, 5).join(", ") + ".",
             "Install them, or send all the same.");
     }
+    for (i = 0; i < said.unread.length && i < 5; i += 1) { say("ask", said.unread[i], ""); }
     for (i = 0; i < said.faults.length && i < 5; i += 1) { say("note", said.faults[i], ""); }
     return found;
 };

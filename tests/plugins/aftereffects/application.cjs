@@ -64,6 +64,10 @@ function comps(told, File) {
 }
 
 function queueItem(told, made, File) {
+    if (told.broken) {
+        const status = RQItemStatus.QUEUED;
+        return { status, get comp() { throw new Error("After Effects error: the item is invalid"); } };
+    }
     const outputs = (told.outputs || []).map((file) => ({ file: file === null ? null : new File(file) }));
     const comp = made.get(told.comp);
     return { comp, status: RQItemStatus[told.status || "QUEUED"], timeSpanStart: told.start || 0,
