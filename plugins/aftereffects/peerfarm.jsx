@@ -440,8 +440,8 @@ PF.project = {};
 
 PF.project.IMAGE = /\.(png|jpe?g|exr|tiff?|tga|dpx|cin|psd|psb|bmp|gif|hdr|iff|sgi|rla|rpf|ai|eps|pdf|webp)$/i;
 
-// {path, name, version, isDirty}, and lists: items, files, missing, fonts, and in words faults and unread items; the path
-// is empty when the project was never saved.
+// {path, name, version, isDirty}, and lists: items, files, missing, fonts, and in words faults and unread items; the
+// path is empty when the project was never saved.
 PF.project.read = function () {
     var project = app.project, said = {
         path: "", name: "", version: PF.project.major(), isDirty: false,
@@ -584,7 +584,7 @@ PF.project.addFile = function (path, said) {
 PF.project.readFonts = function (project, said) {
     var i, fonts;
     try {
-        fonts = app.fonts ? app.fonts.missingOrSubstitutedFonts : null;
+        fonts = app["fonts"] ? app["fonts"].missingOrSubstitutedFonts : null;
         for (i = 0; fonts && i < fonts.length; i += 1) { said.fonts.push(fonts[i].postScriptName); }
     } catch (ignored) {
         said.faults.push("The project's fonts could not be checked in this version of After Effects.");
