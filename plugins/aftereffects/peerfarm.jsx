@@ -600,6 +600,8 @@ PF.submit.UNSAVED = {
     unknown: "Machines render what is saved, and this After Effects does not say whether all is. Save and send?"
 };
 PF.submit.MANY = 4000;
+// What stands for a frame's number anywhere in a job.
+PF.submit.NUMBERS = /#|%0?\d*d|\$F\d?/;
 PF.submit.BAD_NAME = /[\\\/:*?"<>|\x00-\x1f]/;
 
 // What speaks against sending: {kind: "stop" | "ask" | "note", sentence, remedy}.
@@ -629,6 +631,10 @@ PF.submit.check = function (said) {
         if (/\[[A-Za-z]+\]/.test(item.pattern)) {
             say("stop", "The output name " + item.pattern + " has words that only After Effects can fill in.",
                 "Choose a name with [compName] and [####] alone.");
+        }
+        if (PF.submit.NUMBERS.test(item.pattern.replace(/#+/, ""))) {
+            say("stop", "The output name " + item.pattern + " has more than one place for the frame's number.",
+                "Use # and %d in [####] alone.");
         }
         key = item.directory + "/" + item.pattern;
         if (item.pattern !== "" && seen[key]) {

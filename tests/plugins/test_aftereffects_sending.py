@@ -184,7 +184,9 @@ def test_frames_below_zero_and_of_broken_rates_are_numbered_as_after_effects_doe
 @pytest.mark.parametrize(
     ("output", "pattern"),
     [
-        ("a b#1 100%_[####].png", "a b#1 100%_####.png"),
+        ("a b 100%_[####].png", "a b 100%_####.png"),
+        ("a b#1_[####].png", None),
+        ("a b%04d.mov", None),
         ("Größe 日本_[##].exr", "Größe 日本_##.exr"),
         ("[compName]_[#####].png", "Shot 010_#####.png"),
         ("[width]x[height]_[##].png", "640x360_##.png"),
