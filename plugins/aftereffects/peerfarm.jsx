@@ -434,6 +434,10 @@ PF.network.explain = function () {
         "\"Allow Scripts to Write Files and Access Network\", and press Refresh.";
 };
 
+// By its number, for the menu's words are other ones in each language; in a turn of its own, since a command that a
+// button calls does nothing.
+PF.network.openPreferences = function () { app.scheduleTask("app.executeCommand(3131)", 1, false); };
+
 // What the open project says: its queued items, the files that they need, and what is missing. Changes nothing.
 
 PF.project = {};
@@ -1253,7 +1257,7 @@ PF.Board.nameOf = function (item) {
 PF.Board.prototype.refreshNow = function () {
     if (!PF.network.isAllowed()) {
         this.state.text = PF.network.explain();
-        app.executeCommand(app.findMenuCommandId("Scripting & Expressions..."));
+        PF.network.openPreferences();
         return;
     }
     this.say("");

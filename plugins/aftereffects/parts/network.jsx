@@ -20,3 +20,7 @@ PF.network.explain = function () {
     return "After Effects does not let panels talk to peerfarm yet. Open Preferences > Scripting & Expressions, tick " +
         "\"Allow Scripts to Write Files and Access Network\", and press Refresh.";
 };
+
+// By its number, for the menu's words are other ones in each language; in a turn of its own, since a command that a
+// button calls does nothing.
+PF.network.openPreferences = function () { app.scheduleTask("app.executeCommand(3131)", 1, false); };

@@ -52,7 +52,7 @@ PF.Board.nameOf = function (item) {
 PF.Board.prototype.refreshNow = function () {
     if (!PF.network.isAllowed()) {
         this.state.text = PF.network.explain();
-        app.executeCommand(app.findMenuCommandId("Scripting & Expressions..."));
+        PF.network.openPreferences();
         return;
     }
     this.say("");

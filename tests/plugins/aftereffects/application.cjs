@@ -114,16 +114,18 @@ function application(told, File, runText) {
             return taskId;
         },
         cancelTask(id) { hidden.tasks = hidden.tasks.filter((task) => task.id !== id); },
-        findMenuCommandId: (name) => (name === "Scripting & Expressions..." ? 4242 : 0),
-        executeCommand(id) { hidden.commands.push(id); },
+        executeCommand(id) { if (hidden.isTurn) { hidden.commands.push(id); } },
     };
     if (told.missingFonts) {
         app.fonts = { missingOrSubstitutedFonts: told.missingFonts.map((name) => ({ postScriptName: name })) };
     }
     hidden.open = (next) => { app.project = next ? project(next, File) : null; };
+    // A command that is called outside a task's turn is lost, as in After Effects.
     hidden.turn = () => {
         const due = hidden.tasks.splice(0);
+        hidden.isTurn = true;
         due.forEach((task) => runText(task.code));
+        hidden.isTurn = false;
         return due.map((task) => task.ms);
     };
     return { app, hidden, globals: { app, CompItem, FootageItem, FileSource, RQItemStatus, FramesCountType } };
