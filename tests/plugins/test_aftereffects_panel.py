@@ -22,11 +22,23 @@ def node(tmp_path: Path) -> Iterator[FakeNode]:
 # The network preference
 
 
-@pytest.mark.parametrize("is_old", [False, True])
+V1, V2 = "Main Pref Section", "Main Pref Section v2"
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [(V1, "MACHINE_SPECIFIC")],
+        [(V2, "MACHINE_SPECIFIC")],
+        [(V1, "MACHINE_INDEPENDENT")],
+        [(V2, "MACHINE_SPECIFIC", "stale"), (V1, "MACHINE_INDEPENDENT")],
+    ],
+)
 def test_a_closed_network_is_explained_and_noticed_when_it_is_opened(
-    node: FakeNode, tmp_path: Path, is_old: bool
+    node: FakeNode, tmp_path: Path, places: list[tuple[str, ...]]
 ) -> None:
-    with AfterEffects(tmp_path, None, networkAllowed=False, oldPreferences=is_old) as ae:
+    kept = [{"section": one[0], "kind": one[1], "isStale": len(one) > 2} for one in places]
+    with AfterEffects(tmp_path, None, networkAllowed=False, preferences=kept) as ae:
         assert "Allow Scripts to Write Files and Access Network" in ae.text()
         assert cut_off(ae) == []
         ae.tick()
@@ -39,6 +51,11 @@ def test_a_closed_network_is_explained_and_noticed_when_it_is_opened(
         ae.tick()
         assert "studio: 2 nodes, 1 rendering, 1 with After Effects" in ae.text()
         assert "Allow Scripts" not in ae.text()
+
+
+def test_where_the_preference_is_found_nowhere_the_panel_just_tries(node: FakeNode, tmp_path: Path) -> None:
+    with AfterEffects(tmp_path, None, preferences=[]) as ae:
+        assert "studio: 2 nodes" in ae.text()
 
 
 def cut_off(ae: AfterEffects) -> list[str]:
