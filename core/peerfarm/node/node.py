@@ -120,7 +120,7 @@ class Node:
             fm.FilesStuck: self.stuck.on_told,
             m.LogAsk: self.requests.logs.on_log_ask,
             m.LogTell: self.requests.logs.on_log_tell,
-            fm.PictureAsk: self.requests.thumbnails.on_ask,
+            fm.PictureAsk: self.requests.thumbnails.for_peers.on_ask,
             fm.PictureTell: self.requests.thumbnails.on_tell,
         }
         self._inputs: dict[type[Any], Callable[[Any], None]] = {

@@ -134,7 +134,7 @@ def _expanded(path: str) -> Iterator[str]:
     pattern = re.compile(".*" if name == ANY_NAME else r"-?\d+".join(map(re.escape, name.split(ANY_NUMBER))))
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - names alone
-    except OSError:
+    except (OSError, ValueError):  # ValueError: letters that no file system has
         return
     yield from (os.path.join(folder, one) for one in names if pattern.fullmatch(one))  # noqa: PTH118 - names alone
 
