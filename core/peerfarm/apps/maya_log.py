@@ -98,7 +98,7 @@ class MayaReader:
                 return FrameAnnounced(frame, text(said, "path", 4096)), self._progress(frame)
             return ()
         if _LICENCE.search(line):
-            words = f"the renderer got no licence on this machine: {line[:300]}"
+            words = f"the renderer got no licence on this machine, so another worker has to take it: {line[:300]}"
             return self._died(Fatal(words, FailReason.APP_NOT_FOUND, stop=True))
         for pattern, meaning, reason in _FATAL_LINES:
             if pattern.search(line):
