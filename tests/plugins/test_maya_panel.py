@@ -17,6 +17,12 @@ import pytest
 from maya_rig import ROOT, SETUP, RealFarm, RealNode, Show
 from peerfarm_maya import menu, panel
 
+from peerfarm.apps.base import Places
+from peerfarm.apps.maya import MayaApp
+from peerfarm.model.ids import JobId
+from peerfarm.model.pathmap import PathMap, PathRule
+from peerfarm.model.render import Capability, RenderTask
+
 SCRIPTS = ROOT / "plugins" / "maya" / "scripts"
 OWN = sorted((SCRIPTS / "peerfarm_maya").glob("*.py"))
 
@@ -248,6 +254,23 @@ def test_every_maya_command_and_flag_exists(tmp_path: Path) -> None:
     ]
     assert wrong == []
     assert "Found" in ended.stdout or "Success" in ended.stdout, ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+def test_the_script_that_maps_paths_before_a_binary_scene_opens_uses_dirmap_as_maya_has_it(tmp_path: Path) -> None:
+    app = MayaApp()
+    params = app.check_params({"scene": "Z:/show/shot.mb"})
+    task = RenderTask("a", JobId("j"), "job", 0, "s", 0, "maya", params, (1,), "/out", "s_####.exr")
+    places = Places("/w", "/f", "", PathMap((PathRule("Z:/show", "/w/files"),)))
+    command = app.build(Capability("maya", "2025", "/m/bin/Render"), task, places)
+    (tmp_path / "userSetup.py").write_text(command.files["userSetup.py"], "utf-8")
+    ast.parse(command.files["userSetup.py"], feature_version=(3, 7))
+    ended = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", "", "--cache-dir", str(tmp_path), "userSetup.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.stdout.startswith("Success"), ended.stdout
 
 
 def test_the_module_file_has_a_place_for_version_and_path() -> None:

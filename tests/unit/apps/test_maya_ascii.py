@@ -125,3 +125,18 @@ def test_other_files_with_the_ending_are_left_alone_and_are_no_scenes() -> None:
     assert rewritten(b'"/a/b"', lambda _: "/c") == b'"/a/b"'
     with pytest.raises(AppFailed, match="Maya ASCII"):
         named(b"FOR4....")
+
+
+def test_a_texture_that_a_scene_gives_a_referenced_asset_travels_and_is_found(show: Path) -> None:
+    scene = show / "scenes" / "a.ma"
+    new = show / "sourceimages" / "new <UDIM>.png"
+    for tile in (1001, 1002):
+        Path(str(new).replace("<UDIM>", str(tile))).write_bytes(b"x")
+    change = f'\t\t2 "cup:file1" "fileTextureName" " -type \\"string\\" \\"{new}\\""\n'
+    head = '//Maya ASCII 2025 scene\ncreateNode reference -n "cupRN";\n\tsetAttr ".ed" -type "dataReferenceEdits" \n'
+    scene.write_text(f'{head}\t\t"cupRN"\n\t\t"cupRN" 1\n{change};\n', "utf-8")
+    names = {Path(file.path).name for file in read(scene).files}
+    assert names >= {"new 1001.png", "new 1002.png"}
+    paths = PathMap((PathRule(str(show), "/w/files"),))
+    after = rewritten(scene.read_bytes(), paths.translate).decode()
+    assert change.replace(str(show), "/w/files") in after
