@@ -41,7 +41,7 @@ class Drawing:
     def draw(self, widget: Widget, x: float, width: float) -> None:
         """One widget with all in it, from `self.y` on."""
         flags = widget.flags
-        if flags.get("visible") is False:
+        if flags.get("manage") is False:
             return
         if widget.kind == "frameLayout":
             self.box(x, self.y, width, LINE, BUTTON)
@@ -67,7 +67,7 @@ class Drawing:
 
     def row(self, widget: Widget, x: float, width: float) -> None:
         top, lowest, at = self.y, self.y, x
-        shown = [child for child in widget.children if child.flags.get("visible") is not False]
+        shown = [child for child in widget.children if child.flags.get("manage") is not False]
         for child in shown:
             self.y = top
             own = {"button": 56, "image": 88}.get(child.kind, child.flags.get("width", 0)) or x + width - at

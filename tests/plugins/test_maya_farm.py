@@ -149,7 +149,7 @@ def test_packing_shows_how_far_it_is_and_can_be_given_up(
     world.click("peerfarmSendButton")
     world.pump(lambda: world.says("hashing") and world.says("3.2 GB"))
     assert not world.find("peerfarmSendButton").flags["enable"]
-    assert world.find("peerfarmBar").flags["visible"]
+    assert world.find("peerfarmBar").kind == "progressBar"
     world.click("Give up")
     world.pump(lambda: world.says("cancelled"))
     world.pump(lambda: world.find("peerfarmSendButton").flags["enable"])

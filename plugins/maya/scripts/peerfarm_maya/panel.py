@@ -42,7 +42,7 @@ class Panel(object):
         self.farm_first = cmds.text("peerfarmSentence", label="", align="left", font="boldLabelFont", parent=column)
         self.hint = cmds.text("peerfarmHint", label="", align="left", wordWrap=True, parent=column)
         self.start = cmds.button(
-            "peerfarmStart", label="Start peerfarm", parent=column, visible=False, command=self._guarded(self._start)
+            "peerfarmStart", label="Start peerfarm", parent=column, manage=False, command=self._guarded(self._start)
         )
         self.send = sendview.SendView(self, column)
         self.farm = farmview.FarmView(self, column)
@@ -100,8 +100,8 @@ class Panel(object):
         self._shown = shown
         view = self.board.view
         cmds.text(self.farm_first, edit=True, label=view.sentence)
-        cmds.text(self.hint, edit=True, label=view.hint, visible=bool(view.hint))
-        cmds.button(self.start, edit=True, visible=view.can_start)
+        cmds.text(self.hint, edit=True, label=view.hint, manage=bool(view.hint))
+        cmds.button(self.start, edit=True, manage=view.can_start)
         cmds.text(self.notice, edit=True, label=self.board.notice)
         self.send.update()
         self.farm.update(view)
