@@ -19,9 +19,9 @@ _STATEMENT = re.compile(
     rb'createNode\s+(?P<kind>\w+)(?:[^;"]|"(?:[^"\\]|\\.)*"){0,8000};'
     rb'|select\b(?P<select>(?:[^;"]|"(?:[^"\\]|\\.)*"){0,8000});'
     rb'|file\s(?P<file>(?:[^;"]|"(?:[^"\\]|\\.)*"){0,8000});'
-    rb'|setAttr\s+(?:-[a-z]+\s+(?:on|off|\d+)?\s*)*"\.(?P<attr>[^"]*)"\s+-type\s+"string"\s+'
+    rb'|setAttr\s+(?:-[a-z]+\s+(?:(?:on|off|\d+)\s+)?)*"\.(?P<attr>[^"]*)"\s+-type\s+"string"\s+'
     + _TEXT
-    + rb'|setAttr\s+(?:-[a-z]+\s+(?:on|off|\d+)?\s*)*"\.(?P<flag>uvt|ufe|uvTilingMode|useFrameExtension)"'
+    + rb'|setAttr\s+(?:-[a-z]+\s+(?:(?:on|off|\d+)\s+)?)*"\.(?P<flag>uvt|ufe|uvTilingMode|useFrameExtension)"'
     rb"\s+(?P<value>\w+)"
     rb")",
     re.MULTILINE,

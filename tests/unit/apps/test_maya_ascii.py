@@ -9,6 +9,7 @@ import pytest
 from peerfarm.apps.base import ANY_NUMBER
 from peerfarm.apps.maya import MayaApp
 from peerfarm.apps.maya_ascii import named, rewritten
+from peerfarm.apps.maya_scene import parse_scene
 from peerfarm.errors import AppFailed
 from peerfarm.model.collected import Collected
 from peerfarm.model.pathmap import PathMap, PathRule
@@ -140,3 +141,13 @@ def test_a_texture_that_a_scene_gives_a_referenced_asset_travels_and_is_found(sh
     paths = PathMap((PathRule(str(show), "/w/files"),))
     after = rewritten(scene.read_bytes(), paths.translate).decode()
     assert change.replace(str(show), "/w/files") in after
+
+
+@pytest.mark.parametrize(
+    "statement", [b"setAttr " + b"-a          " * 60, b'createNode file -n "' * 3000, b'file -r "' * 3000]
+)
+def test_a_scene_that_is_made_to_be_slow_is_read_all_the_same(statement: bytes) -> None:
+    scene = b"//Maya ASCII 2025 scene\nselect -ne :defaultRenderGlobals;\n\t" + statement + b"\n\t" + statement + b"!\n"
+    assert named(scene) == ()
+    assert rewritten(scene, lambda _: None) == scene
+    assert parse_scene(scene).cameras == []
