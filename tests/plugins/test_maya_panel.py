@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from maya_rig import ROOT, SETUP, RealFarm, RealNode, Show
 from peerfarm_maya import menu, panel
+from peerfarm_maya.board import JobRow, NodeRow, View
 
 from peerfarm.apps.base import Places
 from peerfarm.apps.maya import MayaApp
@@ -276,3 +277,32 @@ def test_the_script_that_maps_paths_before_a_binary_scene_opens_uses_dirmap_as_m
 def test_the_module_file_has_a_place_for_version_and_path() -> None:
     words = (ROOT / "plugins" / "maya" / "peerfarm.mod.template").read_text("utf-8").split()
     assert words == ["+", "peerfarm", "@VERSION@", "@PATH@"]
+
+
+def test_rows_change_their_words_and_not_their_widgets_when_machines_and_jobs_change_places(show: Show) -> None:
+    opened = panel.show()
+    assert opened is not None
+    opened._ticker.stop()
+    world = show.world
+    nodes = [NodeRow(name, "live", "idle", False, 0.0) for name in ("ada", "ben")]
+    jobs = [
+        JobRow(
+            str(number), f"job {number}", "active", "rendering", 0.5, "6 min", "", "/o", True, False, True, False, "", 1
+        )
+        for number in (2, 1)
+    ]
+    opened.farm.update(View(1, "s", "", False, tuple(nodes), tuple(jobs), 0, (), "s", ""))
+    assert world.says("rendering, 6 min left")
+    widgets = set(world.widgets)
+    busy = nodes[1]._replace(words="rendering frame 7", progress=0.5)
+    new = jobs[0]._replace(id="3", name="job 3", thumbnail="/t.png")
+    opened.farm.update(View(2, "s", "", False, (busy, nodes[0]), (new, jobs[0]), 1, (), "s", ""))
+    assert set(world.widgets) == widgets
+    assert [text for text in world.texts() if text.strip() in {"ada", "ben"}] == [" ben", " ada"]
+    assert world.says("job 3")
+    assert not world.says("job 1")
+    assert world.says("and 1 more")
+    asked: list[str] = []
+    opened.board.pause = asked.append
+    opened.farm._jobs[0]._on_job(opened.board.pause)
+    assert asked == ["3"]
