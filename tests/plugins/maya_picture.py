@@ -154,7 +154,7 @@ def example() -> View:
     words = "rendering, 40 of 96 frames"
     rendering = JobRow("j2", "shot", "active", words, 0.42, "6 min", "", "/show", can, cannot, can, cannot, "a.png", 40)
     words, error = "failed, 3 of 24 frames", "the camera that the job names is not in the scene"
-    failed = JobRow("j1", "turntable", "failed", words, 0.12, "", error, "/show", cannot, cannot, can, can, "", 3)
+    failed = JobRow("j1", "turntable", "failed", words, 0.12, "", error, "/show", cannot, cannot, can, can, "b.png", 3)
     return View(1, "studio: 3 nodes, 1 rendering", "", False, nodes, (rendering, failed), 4, (), "studio", "0.1.0")
 
 

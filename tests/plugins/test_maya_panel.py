@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import maya_picture
 import pytest
 from maya_rig import ROOT, SETUP, RealFarm, RealNode, Show
 from peerfarm_maya import menu, panel
@@ -285,12 +286,8 @@ def test_rows_change_their_words_and_not_their_widgets_when_machines_and_jobs_ch
     opened._ticker.stop()
     world = show.world
     nodes = [NodeRow(name, "live", "idle", False, 0.0) for name in ("ada", "ben")]
-    jobs = [
-        JobRow(
-            str(number), f"job {number}", "active", "rendering", 0.5, "6 min", "", "/o", True, False, True, False, "", 1
-        )
-        for number in (2, 1)
-    ]
+    first = JobRow("1", "job 1", "active", "rendering", 0.5, "6 min", "", "/o", True, False, True, False, "", 1)
+    jobs = [first._replace(id="2", name="job 2"), first]
     opened.farm.update(View(1, "s", "", False, tuple(nodes), tuple(jobs), 0, (), "s", ""))
     assert world.says("rendering, 6 min left")
     widgets = set(world.widgets)
@@ -303,6 +300,14 @@ def test_rows_change_their_words_and_not_their_widgets_when_machines_and_jobs_ch
     assert not world.says("job 1")
     assert world.says("and 1 more")
     asked: list[str] = []
-    opened.board.pause = asked.append
-    opened.farm._jobs[0]._on_job(opened.board.pause)
+    opened.farm._jobs[0]._on_job(asked.append)
     assert asked == ["3"]
+
+
+def test_the_readmes_picture_is_of_this_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEERFARM_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["maya_picture.py", str(tmp_path / "panel.svg")])
+    maya_picture.main()
+    drawn = (tmp_path / "panel.svg").read_text("utf-8")
+    kept = (ROOT / "plugins" / "maya" / "panel.svg").read_text("utf-8")
+    assert drawn == kept, "draw it anew: python tests/plugins/maya_picture.py plugins/maya/panel.svg"
