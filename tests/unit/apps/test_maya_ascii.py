@@ -151,3 +151,13 @@ def test_a_scene_that_is_made_to_be_slow_is_read_all_the_same(statement: bytes) 
     assert named(scene) == ()
     assert rewritten(scene, lambda _: None) == scene
     assert parse_scene(scene).cameras == []
+
+
+def test_a_texture_that_moved_into_the_projects_folder_for_them_is_found_as_maya_finds_it(show: Path) -> None:
+    scene = show / "scenes" / "a.ma"
+    head = "//Maya ASCII 2025 scene\n"
+    text = 'createNode file -n "%s";\n\tsetAttr ".ftn" -type "string" "%s";\n'
+    scene.write_text(head + text % ("a", "/gone/of/ada/wood.png") + text % ("b", "cup.tif"), "utf-8")
+    found = read(scene)
+    assert {"sourceimages/wood.png", "sourceimages/cup.tif"} <= {file.place for file in found.places()}
+    assert found.missing == ()
