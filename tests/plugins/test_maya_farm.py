@@ -210,6 +210,7 @@ def test_a_worker_without_a_licence_leaves_the_job_to_one_that_has_it(
     failed = [row for row in farm.attempts(sent, ada) if row["outcome"] == "failed"]
     assert failed
     assert all(row["worker"] == "ben" and "licence" in row["message"] for row in failed)
+    assert "another one has to take it" in failed[0]["message"]
 
 
 @pytest.mark.parametrize(
