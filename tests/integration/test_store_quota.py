@@ -56,7 +56,7 @@ def _blocks(number: int) -> BlockList:
 
 def ticking(work: FileWork) -> Callable[[], None]:
     seconds = itertools.count(0.0, TOLD_EVERY_S + 1)
-    return lambda: work.tick(next(seconds), is_quiet=False)
+    return lambda: work.tick(next(seconds), lambda: None)
 
 
 def test_a_quota_that_was_lowered_while_the_node_was_off_is_kept_after_its_start(
