@@ -20,6 +20,7 @@ TIDE = {
     **dict.fromkeys(("done_bytes", "total_bytes", "rate_bytes_s", "left_s")),
     "progress": 0.1,
 }
+HOME = {"tasks": 3, "rendered": 2, "done_bytes": 21e6, "total_bytes": 45e6, "rate_bytes_s": 2e6, "left_s": 12}
 WAITS = "waits for files of a.blend: no machine that can be reached holds 1 of its 5 files; elm (off for 2 min) does"
 
 
@@ -110,6 +111,32 @@ def test_following_a_job_shows_its_files_on_their_way(
     assert "15/60 frames, 1 failed, files: tide?[2J 10 %\n" in err
     assert "files: wave 80 %, tide?[2J 10 %, 15 s left\n" in err
     assert err.count("files: tide?[2J 10 %\n") == 2
+
+
+def test_a_job_shows_how_far_its_frames_are_on_their_way_home(node: FakeNode, capsys: Said) -> None:
+    node.answers["job"] = with_files(frames=HOME)
+    assert main(["job", "sea"]) == 0
+    assert "  frames on their way here: 3 tasks, 21 MB of 45 MB, 2.0 MB/s, 12 s left\n" in capsys.readouterr().out
+
+
+def test_following_a_job_shows_its_frames_on_their_way_home(
+    node: FakeNode, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("peerfarm.cli.watch.ASK_EVERY_S", 1000.0)
+    view = with_files(frames=HOME, copies={"waiting": 1, "kept": 0, "single": 0})
+    views = Renders({**view, "tasks": {**view["tasks"], "leased": 4}}, DONE)
+    node.answers["job"] = views
+    ended = in_background(["job", "sea", "--watch"])
+    assert views.looked.wait(10)
+    told = {"type": "frames/progress", "job": JOB_ID, **HOME}
+    node.push({**told, "tasks": 1, "rendered": 0, "done_bytes": 40.5e6, "left_s": 3})
+    node.push({**told, "tasks": 1, "rendered": 0, "done_bytes": 44.9e6, "left_s": 1})
+    node.push({"type": "job/done", "job": JOB_ID, "published": True})
+    assert ended() == 0
+    err = capsys.readouterr().err
+    assert "15/60 frames, 1 rendering, 1 failed, frames: 21 MB of 45 MB, 2.0 MB/s, 12 s left\n" in err
+    assert "15/60 frames, 3 rendering, 1 failed, frames: 40 MB of 45 MB, 2.0 MB/s, 3.0 s left\n" in err
+    assert err.count("frames: ") == 2, "what arrives in a moment is not spoken of"
 
 
 def test_following_a_job_says_once_why_it_waits(node: FakeNode, capsys: Said) -> None:

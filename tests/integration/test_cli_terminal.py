@@ -65,6 +65,14 @@ def test_a_terminal_gets_a_progress_bar_that_is_gone_at_the_end(node: FakeNode, 
     assert said.endswith(" \rsea ?[31m波 done: 60 frames in /projects/frames\r\n")
 
 
+def test_a_terminal_without_room_for_a_bar_gets_all_the_words(node: FakeNode, tmp_path: Path) -> None:
+    home = {"tasks": 3, "rendered": 0, "done_bytes": 21e6, "total_bytes": 45e6, "rate_bytes_s": 2e6, "left_s": 12}
+    node.answers["job"] = Renders({**JOB, "file_transfer": {"mode": "peers", "frames": home}}, DONE)
+    said = run_on_terminal(tmp_path, "job", "sea", "--watch", NO_COLOR="1")
+    words = "sea ?[31m波 15/60 frames, 2 rendering, 1 failed, frames: 21 MB of 45 MB, 2.0 MB/s, 12 s left"
+    assert f"\r 25 %  {words}\r" in said
+
+
 def test_colours_are_for_terminals_whose_user_wants_them(node: FakeNode, tmp_path: Path) -> None:
     assert "\x1b[32mlive\x1b[0m" in run_on_terminal(tmp_path, "nodes")
     assert "\x1b" not in run_on_terminal(tmp_path, "nodes", NO_COLOR="1")

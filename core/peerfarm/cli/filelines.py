@@ -7,6 +7,8 @@ from typing import Any
 
 from peerfarm.cli import text
 
+WORTH_TELLING_S = 2
+"""Frames that arrive sooner are not spoken of."""
 _SHOWN = 3
 """Names in one line; the rest is counted by the line itself."""
 
@@ -43,6 +45,32 @@ def fetches_in_short(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"files: {', '.join(words)}"
 
 
+def home_words(row: Mapping[str, Any] | None) -> str:
+    """How far frames are on their way here: `3 tasks, 21 MB of 45 MB, 2.0 MB/s, 12 s left`; empty for none."""
+    if not row:
+        return ""
+    words = [text.count(row["tasks"], "task"), f"{text.size(row['done_bytes'])} of {text.size(row['total_bytes'])}"]
+    if row["rate_bytes_s"] >= 1:
+        words.append(f"{text.size(row['rate_bytes_s'])}/s")
+    if row["left_s"] is not None:
+        words.append(f"{text.duration(row['left_s'])} left")
+    return ", ".join(words)
+
+
+def home_in_short(row: Mapping[str, Any] | None) -> str:
+    """The same for a line with other words, and empty for frames that are here in a moment."""
+    if not row or (row["left_s"] or 0) < WORTH_TELLING_S:
+        return ""
+    return f"frames: {home_words(row).partition(', ')[2]}"
+
+
+def rendering(tasks: Mapping[str, Any], transfer: Mapping[str, Any]) -> int:
+    """How many tasks are rendered now: not those whose frames wait for their second copy, or are on their way here."""
+    coming, copies = transfer.get("frames") or {}, transfer.get("copies") or {}
+    count: int = tasks["leased"] - coming.get("rendered", 0) - copies.get("waiting", 0)
+    return max(0, count)
+
+
 def job_lines(transfer: Mapping[str, Any], *, is_stuck: bool = False) -> Iterator[str]:
     """What there is to say of a job's files: who fetches them or cannot, and which results have one copy only.
 
@@ -54,6 +82,8 @@ def job_lines(transfer: Mapping[str, Any], *, is_stuck: bool = False) -> Iterato
         yield f"files on their way to {text.count(len(rows), 'node')}:"
         for row in rows:
             yield f"  {text.clean(row['name'])}: {fetch_words(row)}"
+    if coming := home_words(transfer.get("frames")):
+        yield f"frames on their way here: {coming}"
     for row in () if is_stuck else (transfer.get("stuck") or ())[:_SHOWN]:
         yield f"{text.clean(row['name'])} cannot take part: {text.clean(row['error'])}"
     single = transfer.get("single")

@@ -12,6 +12,8 @@ from typing import Any
 from peerfarm.cli import text
 from peerfarm.errors import PeerfarmError
 
+NARROWEST_BAR = 10
+"""Where there is no room for so much of a bar, the words are told without one."""
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _STATUS_STYLES = {
     "done": "green",
@@ -92,8 +94,9 @@ class Screen:
         if not self.is_live:
             return
         columns = shutil.get_terminal_size().columns
-        room = max(10, min(30, columns - text.width(words) - 12))
-        drawn = f"{text.bar(fraction, room, self._marks)} {text.percent(fraction):>5}  {text.clean(words)}"
+        room = min(30, columns - text.width(words) - 12)
+        bar = f"{text.bar(fraction, room, self._marks)} " if room >= NARROWEST_BAR else ""
+        drawn = f"{bar}{text.percent(fraction):>5}  {text.clean(words)}"
         drawn = drawn[: max(columns - 1, 10)]
         if drawn != self._drawn:
             sys.stderr.write("\r" + drawn + " " * max(0, text.width(self._drawn) - text.width(drawn)))

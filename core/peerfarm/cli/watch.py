@@ -8,7 +8,7 @@ from typing import Any
 
 from peerfarm.cli import text
 from peerfarm.cli.exitcode import ExitCode
-from peerfarm.cli.filelines import fetches_in_short
+from peerfarm.cli.filelines import fetches_in_short, home_in_short, rendering
 from peerfarm.cli.screen import Screen
 from peerfarm.cli.transferline import progress_fraction
 from peerfarm.errors import NotRunning
@@ -72,30 +72,36 @@ class _Steps:
         self._screen = screen
         self._said = -1
         self._files_said = -1
+        self._home_said = -1
         self._why_said = ""
 
     def show(self, progress: float, view: dict[str, Any]) -> None:
         """Show how far the job is."""
-        frames, tasks = view["frames"], view["tasks"]
+        frames, tasks, transfer = view["frames"], view["tasks"], view.get("file_transfer") or {}
         words = f"{text.clean(view['name'])} {frames['done']}/{frames['total']} frames"
-        if tasks["leased"]:
-            words += f", {tasks['leased']} rendering"
+        if busy := rendering(tasks, transfer):
+            words += f", {busy} rendering"
         if tasks["failed"]:
             words += f", {tasks['failed']} failed"
         if view["paused"]:
             words += ", paused"
-        if view["eta_s"] is not None:
+        coming = transfer.get("frames")
+        home = home_in_short(coming)
+        if home:
+            words += f", {home}"
+        elif view["eta_s"] is not None:
             words += f", {text.duration(view['eta_s'])} left"
-        fetching = (view.get("file_transfer") or {}).get("fetching") or ()
+        fetching = transfer.get("fetching") or ()
         if fetching:
             words += f", {fetches_in_short(fetching)}"
         self._tell_why(view.get("waits", ""))
         self._screen.progress(progress, words)
         tenth = int(progress * 10)
         files = int(sum(row["progress"] for row in fetching) * 10 / len(fetching)) if fetching else -1
-        is_news = tenth > self._said or (fetching and files != self._files_said)
+        tenths = int(progress_fraction(coming) * 10) if coming and home else -1
+        is_news = tenth > self._said or (fetching and files != self._files_said) or (home and tenths != self._home_said)
         if not (self._screen.is_live or self._screen.is_json) and is_news:
-            self._said, self._files_said = max(tenth, self._said), files
+            self._said, self._files_said, self._home_said = max(tenth, self._said), files, tenths
             self._screen.note(f"{text.percent(progress):>5}  {words}")
 
     def _tell_why(self, waits: str) -> None:
@@ -136,6 +142,9 @@ def _follow_events(client: LocalClient, view: dict[str, Any], steps: _Steps, unt
                 "eta_s": None,
             }
             steps.show(event["progress"], view)
+        elif kind == "frames/progress":
+            view = {**view, "file_transfer": {**(view.get("file_transfer") or {}), "frames": event}}
+            steps.show(view["progress"], view)
         elif kind in ("scene/progress", "scene/ended"):
             view = _with_fetch(view, event)
             steps.show(view["progress"], view)

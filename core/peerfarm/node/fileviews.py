@@ -13,6 +13,7 @@ from peerfarm.model.job import FilesMode, JobSpec
 from peerfarm.node.copies import Copies
 from peerfarm.node.core import Core
 from peerfarm.node.filewaits import FileWaits
+from peerfarm.node.homecoming import Homecoming
 from peerfarm.node.pace import Pace, left_s
 from peerfarm.node.peer import Peer
 from peerfarm.node.presence import Presence
@@ -37,6 +38,7 @@ class FileViews:
     scenes: Scenes
     copies: Copies
     peers: StuckFiles
+    home: Homecoming
     stuck: Callable[[JobId, int], int] = lambda _job, _step: 0
     """The tasks of a step whose frames could not be put in place at the last try."""
     waits: FileWaits = field(init=False)
@@ -138,9 +140,15 @@ class FileViews:
             "fetching": nodes,
             "here": self.scenes.row(job),
             "stuck": self.waits.stuck(job),
+            "frames": self.frames(job, spec),
             "copies": self.copies.counts(job),
             "single": self._single(job, spec),
         }
+
+    def frames(self, job: JobId, spec: JobSpec) -> dict[str, Any] | None:
+        """How far the job's frames are on their way to this node; None when none is."""
+        state = get_job(self.core.farm, job)
+        return self.home.row(job, state, spec) if state is not None else None
 
     def _single(self, job: JobId, spec: JobSpec) -> dict[str, Any] | None:
         """Frames of which this node alone has a copy; None when there are none."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from peerfarm.model.blob import MAX_BLOB_BYTES, BlobId, BlobRef
 from peerfarm.model.files import FetchEnded, FetchOrder, FetchProgressed
-from peerfarm.model.ids import ActionId, NodeId, attempt_label
+from peerfarm.model.ids import ActionId, JobId, NodeId, attempt_label
 from peerfarm.node.copies import UNKNOWN
 from peerfarm.node.core import Core
 from peerfarm.node.peer import Peer
@@ -39,6 +40,8 @@ class Keeping:
     core: Core
     presence: Presence
     pins: Pins
+    on_begun: Callable[[JobId, str, int], None] = lambda _job, _attempt, _size_bytes: None
+    """The frames of an attempt set out for this node, so many bytes."""
     _under_way: dict[str, _Keep] = field(default_factory=dict)
     """By the fetch's key."""
 
@@ -66,6 +69,11 @@ class Keeping:
         self.pins.note(key, held)
         refs = tuple(dict.fromkeys(BlobRef(BlobId(digest), size_bytes) for _, size_bytes, digest in message.frames))
         self.core.effects.fetches.append(FetchOrder(key, refs, holders=(peer.node,), pin=key))
+        self.on_begun(message.job, attempt_label(message.lease), sum(ref.size_bytes for ref in refs))
+
+    def is_under_way(self, job: JobId, attempt: str) -> bool:
+        """Whether the second copy of an attempt's frames is on its way here."""
+        return keep_key(job, attempt) in self._under_way
 
     def _held(self, message: KeepAsk) -> Held | None:
         state = get_job(self.core.farm, message.job)

@@ -72,6 +72,8 @@ class Publishing:
     """Whether an attempt's frames are being put in place by somebody else here."""
     is_here: Callable[[NodeId], bool] = lambda _: True
     """Whether a node can be fetched from."""
+    on_begun: Callable[[JobId, str, int], None] = lambda _job, _attempt, _size_bytes: None
+    """An attempt's frames, so many bytes, are ordered in place."""
 
     def __post_init__(self) -> None:
         self.core.observers.append(self._on_action)
@@ -152,6 +154,10 @@ class Publishing:
             return submitter_of(state) == self.core.node
         return self.dispatch.dispatcher_of(job) == self.core.node
 
+    def left_bits(self, job: JobId, state: JobState, spec: JobSpec, number: int) -> int:
+        """The tasks of a step whose frames are to be put in place by this node, as far as they can be fetched."""
+        return self._wanted_bits(job, state, spec, number) if self._is_mine(job, state, spec) else 0
+
     def _wanted_bits(self, job: JobId, state: JobState, spec: JobSpec, number: int) -> int:
         step = state.steps.get(number, EMPTY_STEP)
         bits = unpublished_bits(state, spec, number)
@@ -175,6 +181,7 @@ class Publishing:
             return False
         self._under_way[label] = (job, number, task), generation_of(step, task)
         self.core.effects.publishes.append(delivery_order(job, spec, number, task, step, attempt))
+        self.on_begun(job, label, sum(frame[1] for frame in attempt[2][1]))
         return True
 
     def is_under_way(self, attempt: str) -> bool:

@@ -175,7 +175,7 @@ class Views:
             "files": str(spec.files),
             "output": next((step.output_dir for step in reversed(spec.steps) if step.output_dir), ""),
             "submitted_ms": spec.submitted_ms,
-            "eta_s": None if is_waiting else self._eta_s(state, tasks),
+            "eta_s": None if is_waiting else self._eta_s(job, state, tasks, self.files.frames(job, spec)),
             "error": undelivered or _failure(state) or waits,
             "waits": waits,
         }
@@ -225,9 +225,19 @@ class Views:
         wanted = min(WANTED_COPIES, len(self._presence.peers))
         return {"held_by": min(held, wanted), "held_of": wanted}
 
-    def _eta_s(self, state: JobState, tasks: dict[str, int]) -> float | None:
-        left = tasks["leased"] + tasks["ready"] + tasks["blocked"]
-        if not left or not tasks["done"]:
+    def _eta_s(self, job: JobId, state: JobState, tasks: dict[str, int], coming: dict[str, Any] | None) -> float | None:
+        """Seconds until the rest is rendered, and here where the frames come here; None when nobody knows.
+
+        Args:
+            coming: The frames that are on their way to this node, as FileViews tells them.
+        """
+        waiting = self.files.copies.counts(job)["waiting"]  # they are rendered
+        home_s = coming["left_s"] if coming is not None else None
+        leased = max(0, tasks["leased"] - waiting - (coming["rendered"] if coming is not None else 0))
+        left = leased + tasks["ready"] + tasks["blocked"]
+        if not left:
+            return float(home_s) if home_s is not None else None
+        if not tasks["done"]:
             return None
         spent_ms = seen = 0
         for step in state.steps.values():
@@ -238,7 +248,7 @@ class Views:
                         seen += 1
         if not seen:
             return None
-        return round(left * spent_ms / seen / 1000 / max(1, tasks["leased"]), 1)
+        return max(round(left * spent_ms / seen / 1000 / max(1, leased), 1), float(home_s or 0))
 
     def _why_ready(self, job: JobId, state: JobState, spec: JobSpec, tasks: dict[str, int]) -> str:
         """Why no worker takes what is ready; empty when one does, or can."""
