@@ -245,3 +245,49 @@ def test_every_kind_of_file_is_found_in_the_checkout(tmp_path: Path, words: tupl
     stray = {owner for owner, path in told["named"] if not path.startswith(str(tmp_path / "checkout"))}
     assert stray <= {"image 'nowhere.png'", "image 'unused.png'"}
     assert len(told["named"]) >= 25
+
+
+PASSES = """
+scene = bpy.context.scene
+scene.use_nodes = True
+tree = scene.node_tree
+layers = next(node for node in tree.nodes if node.type == "R_LAYERS")
+inner = bpy.data.node_groups.new("inner", "CompositorNodeTree")
+inner.inputs.new("NodeSocketColor", "Image")
+group = tree.nodes.new("CompositorNodeGroup")
+group.node_tree = inner
+start = inner.nodes.new("NodeGroupInput")
+for place, nodes, source in (
+    (str(top / "passes"), tree, layers.outputs["Image"]),
+    ("//passes", tree, layers.outputs["Image"]),
+    (str(top / "inner passes"), inner, start.outputs[0]),
+):
+    output = nodes.nodes.new("CompositorNodeOutputFile")
+    output.base_path = place
+    nodes.links.new(source, output.inputs[0])
+tree.links.new(layers.outputs["Image"], group.inputs[0])
+save(top / "shots" / "scene.blend")
+"""
+
+
+def test_file_output_nodes_write_nothing_on_machines_that_the_files_travelled_to(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", RED_AND_GREEN + PASSES)
+    (warning,) = collect(scene, tmp_path / "look").warnings
+    assert "3 File Output nodes of the compositor will write nothing" in warning
+    paths = moved(scene, tmp_path)
+    before = set(tmp_path.rglob("*"))
+    printed, frame = render(str(scene), tmp_path / "mapped", paths)
+    assert (pixel(frame, 4), pixel(frame, 28)) == ((255, 0, 0), (0, 255, 0)), printed
+    new = {path for path in set(tmp_path.rglob("*")) - before if tmp_path / "mapped" not in path.parents}
+    assert new == {tmp_path / "mapped"}
+
+
+def test_file_output_nodes_write_as_they_say_on_shared_storage(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", RED_AND_GREEN + PASSES)
+    printed, frame = render(str(scene), tmp_path / "as written", AS_WRITTEN)
+    assert frame.is_file(), printed
+    assert sorted(path.parent.name for path in scene.parents[1].rglob("Image0001*")) == [
+        "inner passes",
+        "passes",
+        "passes",
+    ]

@@ -20,11 +20,13 @@ sys.path.append(str(Path(__file__).parent))  # Blender does not look for modules
 if TYPE_CHECKING:
     from peerfarm.renderers.blender_caches import unbaked
     from peerfarm.renderers.blender_files import MOST_FILES, Disk, header_version, is_scene
+    from peerfarm.renderers.blender_passes import count_file_outputs
     from peerfarm.renderers.blender_reference import Reference, absolute, anchor_of, essential
     from peerfarm.renderers.blender_references import references
 else:
     from blender_caches import unbaked
     from blender_files import MOST_FILES, Disk, header_version, is_scene
+    from blender_passes import count_file_outputs
     from blender_reference import Reference, absolute, anchor_of, essential
     from blender_references import references
 
@@ -123,6 +125,10 @@ class Collection:
         if loose:
             names = "; ".join(loose[:5]) + (f" and {len(loose) - 5} more" if len(loose) > 5 else "")
             self.warnings.append(f"simulated but not baked, so that frames may come out different: {names}")
+        if count := count_file_outputs():
+            nodes = "a File Output node" if count == 1 else f"{count} File Output nodes"
+            words = "only the main picture comes back; multilayer OpenEXR holds passes too"
+            self.warnings.append(f"{nodes} of the compositor will write nothing: {words}")
         for cache in bpy.data.cache_files:
             if Path(cache.filepath).suffix.lower().startswith(".usd"):
                 self.warnings.append(f"cache file '{cache.name}' is USD: files that it names itself are not looked for")

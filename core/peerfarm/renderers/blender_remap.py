@@ -19,10 +19,12 @@ from bpy.app.handlers import persistent
 if TYPE_CHECKING:
     from peerfarm.model.pathmap import PathMap
     from peerfarm.renderers.blender_files import Disk
+    from peerfarm.renderers.blender_passes import silence_file_outputs
     from peerfarm.renderers.blender_reference import Reference, absolute, essential
     from peerfarm.renderers.blender_references import libraries, references
 else:
     from blender_files import Disk
+    from blender_passes import silence_file_outputs
     from blender_reference import Reference, absolute, essential
     from blender_references import libraries, references
 
@@ -81,6 +83,8 @@ def _remap(rules: dict[str, Any], opened: Opened) -> None:
     remapping.libraries()
     for reference in list(references()):
         remapping.place(reference)
+    if remapping.is_composed:
+        silence_file_outputs()
     opened.warnings = list(dict.fromkeys(opened.warnings))
 
 
@@ -107,6 +111,11 @@ class _Remapping:
             checkout = Path(paths.rules[0].here)
             places = (checkout / f"{MISSING}{number or ''}" for number in count())
             opened.nowhere = str(next(place for place in places if not os.path.lexists(place)))
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether the scene's files travelled, and it is rendered in a folder made for it."""
+        return self._paths.is_composed
 
     def libraries(self) -> None:
         """Read every library from where it lies here; one that could not be read hides the libraries that it needs."""

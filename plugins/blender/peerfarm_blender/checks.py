@@ -92,7 +92,7 @@ def _notes(settings: Settings) -> list[Finding]:
         sentence = f"Painted but not saved: {_listed(settings.unsaved_images)}."
         found.append(Finding(ASK, sentence, "Save them in the image editor (Image > Save), or pack them."))
     if settings.file_output_nodes:
-        sentence = "File Output nodes of the compositor write on the machine that renders."
+        sentence = "File Output nodes of the compositor write nothing unless the job is on shared storage."
         found.append(Finding(NOTE, sentence, "Only the main picture comes back; use multilayer OpenEXR for passes."))
     if _is_temporary(settings.output_dir):
         sentence = f"The frames go to {settings.output_dir}, which this machine may empty at any time."
