@@ -103,7 +103,7 @@ class FileWork:
             self._transfers.reach(places)
 
     def tick(self, now_s: float, jobs: Callable[[], frozenset[JobId] | None]) -> None:
-        """Tell now and then how full the store is, and settle doubts about what it must keep.
+        """Tell now and then how full the store is, keep its quota, and settle doubts about what it must keep.
 
         Args:
             jobs: See `Node.jobs_with_files`.
@@ -114,6 +114,8 @@ class FileWork:
             self._settle_doubt(now_s, jobs())
         self._next_told_s = now_s + TOLD_EVERY_S
         usage = self._store.usage()
+        if usage.bytes > max(usage.quota_bytes, usage.pinned_bytes):
+            self._transfers.keep_quota()
         if (usage.bytes, usage.pinned_bytes) != self._told:
             self._told = usage.bytes, usage.pinned_bytes
             self._tell(StoreTold(usage.bytes, usage.pinned_bytes, usage.quota_bytes))

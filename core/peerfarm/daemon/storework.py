@@ -89,6 +89,18 @@ class StoreWork:
 
         self.prepare(let_go)
 
+    def keep_quota(self, failed: Callable[[str], None]) -> None:
+        """Have the store within its quota again, as far as pins allow; `failed` hears from any thread why it is not."""
+
+        def evict() -> None:
+            try:
+                if self._store.evict():
+                    self._answer(lambda: None)  # the transfer thread looks at what went
+            except PeerfarmError as error:
+                failed(f"the store takes more room than `store_gb` allows: {error}")
+
+        self.prepare(evict)
+
     def close(self) -> None:
         """Begin nothing more."""
         for thread in self._threads.values():

@@ -126,6 +126,10 @@ class Transfers:
 
         self._do(release)
 
+    def keep_quota(self) -> None:
+        """Have the store within its quota again: it was lowered, or frames went past it, or pins were let go."""
+        self._do(lambda: self._work.keep_quota(self._tell_alarm))
+
     # From any thread
 
     def fetch(self, order: FetchOrder, tell: Tell) -> None:
