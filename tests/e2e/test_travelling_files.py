@@ -139,6 +139,26 @@ def test_a_scene_with_all_it_needs_renders_far_from_home_as_it_does_at_home_thou
         farm.close()
 
 
+@pytest.mark.blender
+def test_an_artist_whose_own_machine_renders_nothing_sends_her_scene_all_the_same(tmp_path: Path) -> None:
+    blender = shutil.which("blender")
+    assert blender, "install Blender, or run pytest with -m 'not blender'"
+    farm = ApartFarm(tmp_path, knows_blender=True)
+    show = farm.laptop / "show"
+    making = [blender, "-b", "--factory-startup", "-P", str(MAKE_SCENE), "--", str(show), "2"]
+    subprocess.run(making, stdout=subprocess.DEVNULL, check=True)
+    try:
+        ada, _ben = farm.add("ada", render=False), farm.add("ben")
+        farm.start()
+        folder = farm.laptop / "frames"
+        job = submit(ada, str(show / "shots" / "scene.blend"), "--output", str(folder / "f_####.png"))
+        farm.wait_published(job, ada)
+        assert sorted(contents(folder)) == names_of(1, 2)
+        assert {start.node for start in farm.starts(job)} == {"ben"}
+    finally:
+        farm.close()
+
+
 def test_whoever_reads_the_artists_files_would_be_noticed(tmp_path: Path) -> None:
     texture = tmp_path / "show" / "textures" / "wood.png"
     texture.parent.mkdir(parents=True)

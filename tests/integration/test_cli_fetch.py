@@ -116,12 +116,24 @@ def test_who_is_waited_for_is_named_and_the_command_to_run_again_keeps_the_folde
 
 
 def test_of_many_missing_the_first_ten_are_named(node: FetchNode, capsys: Said) -> None:
-    missing = [{**LOST, "task": number} for number in range(20)]
+    missing = [{**LOST, "task": number, "why": f"/shots/out/{number}.png is in the way"} for number in range(20)]
     node.events = [{**ENDED, "done": 0, "total": 50, "missing_count": 50, "missing": missing}]
     assert main(["fetch", "sea"]) == ExitCode.REFUSED
     err = capsys.readouterr().err
     assert err.count("step render, task") == 10
     assert "and 40 more" in err
+
+
+def test_tasks_that_are_missing_for_one_reason_take_one_line(node: FetchNode, capsys: Said) -> None:
+    why = "the output folder /shots/out is a file"
+    missing = [{**LOST, "task": number, "frames": str(number + 1), "why": why} for number in range(3)]
+    missing.append({**LOST, "task": 5, "frames": "6", "why": "it is rendered anew"})
+    node.events = [{**ENDED, "done": 8, "missing_count": 4, "missing": missing}]
+    assert main(["fetch", "sea"]) == ExitCode.REFUSED
+    err = capsys.readouterr().err
+    assert f"  step render, tasks 0 to 2 (frames 1, 2, 3): {why}\n" in err
+    assert "  step render, task 5 (frame 6): it is rendered anew\n" in err
+    assert "more" not in err
 
 
 def test_json_holds_the_whole_outcome(node: FetchNode, capsys: Said) -> None:

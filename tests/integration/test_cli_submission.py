@@ -38,6 +38,20 @@ def test_a_scene_is_submitted_with_its_own_defaults(
     assert said.err == "warning: a texture is missing\nwarning: the scene was saved by another version\n"
 
 
+def test_whoever_submits_is_told_how_much_travels(node: FakeNode, capsys: Said) -> None:
+    node.answers["submit"] = {
+        "job": JOB_ID,
+        "tasks": 12,
+        "frames": 60,
+        "warnings": [],
+        "files": 13,
+        "size_bytes": 1.1e6,
+    }
+    assert main(["submit", "/p/sea.blend", "--output", "/p/frames"]) == 0
+    words = "60 frames in 12 tasks; 13 files, 1.1 MB in all, on their way to the workers"
+    assert f"submitted {JOB_ID}: {words}\n" == capsys.readouterr().out
+
+
 def test_the_node_decides_how_files_travel_unless_the_user_says_it(node: FakeNode) -> None:
     assert main(["submit", "/p/sea.blend", "--output", "/p/frames"]) == 0
     assert "files" not in node.params_of("submit")["job"]

@@ -203,6 +203,22 @@ def test_a_folder_that_the_user_asks_for_now_is_made(place: Place, tmp_path: Pat
     assert (tmp_path / "new" / "folder" / frame.name).read_bytes() == b"asked"
 
 
+@pytest.mark.parametrize(("below", "words"), [("", "is a file"), ("deeper/folder", "cannot be made: {file} is a file")])
+def test_a_folder_that_is_a_file_or_lies_below_one_is_refused_by_its_own_name(
+    farm: Farm, tmp_path: Path, below: str, words: str
+) -> None:
+    holder, asker = farm.add(2, patience_s=1.0)
+    frame = holder.put(b"asked")
+    file = tmp_path / "notes.txt"
+    file.write_bytes(b"mine")
+    wanted = replace(order(file / below, frame, holders=(holder.id,)), is_asked_here=True)
+    told = carry_out(asker, wanted).error
+    assert f"the output folder {file / below} {words.format(file=file)}" in told
+    assert "Choose another" in told
+    assert file.read_bytes() == b"mine"
+    assert not asker.store.has(ref_of(frame).id), "nothing is fetched for it"
+
+
 @pytest.mark.parametrize("name", ["../f.exr", "/etc/f.exr", ".hidden", "a\\b.exr", "NUL.exr", ""])
 def test_a_frame_name_that_leads_elsewhere_is_refused(place: Place, output: Path, name: str) -> None:
     result = carry_out(place, order(output, place.put(b"evil", name)))

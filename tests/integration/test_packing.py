@@ -198,6 +198,19 @@ def test_progress_is_told_while_an_application_looks_and_while_files_are_hashed(
     assert last.total_bytes > 500_000
 
 
+def test_files_that_are_known_already_make_no_rate(desk: Desk) -> None:
+    textures = [desk.write(f"{number}.png", os.urandom(500_000)) for number in range(3)]
+    scene = desk.scene("a.scene", files=textures)
+    for path in (scene, *textures):
+        os.utime(path, (1_600_000_000, 1_600_000_000))  # a file of just now is read again
+    desk.pack(step(scene))
+    assert desk.progress[-1].rate_bytes_s > 0
+    desk.progress.clear()
+    desk.pack(step(scene))
+    last = desk.progress[-1]
+    assert (last.done_bytes, last.done_files, last.rate_bytes_s) == (last.total_bytes, 4, 0.0)
+
+
 def test_missing_files_are_named_and_nothing_is_kept(desk: Desk) -> None:
     missing = [f"/nowhere/{number:02}.png" for number in range(12)]
     packed = desk.pack(step(desk.scene("a.scene", missing=missing)), outputs=((str(desk.shots / "out"), ()),))

@@ -29,7 +29,7 @@ PANEL, DARK, EDGE, TEXT, FAINT, BLUE = "#232323", "#161616", "#3d3d3d", "#c8c8c8
 JOBS: list[dict[str, Any]] = [
     {"id": "1", "name": "shot_010", "status": "active", "progress": 0.62, "eta_s": 260, "error": None},
     {"id": "2", "name": "titles", "status": "ready", "progress": 0, "eta_s": None, "error": None},
-    {"id": "3", "name": "shot_009", "status": "done", "progress": 1, "eta_s": 0, "error": None, "published": True},
+    {"id": "3", "name": "shot_009", "status": "done", "progress": 1, "eta_s": None, "error": None, "published": 9},
     {"id": "4", "name": "logo", "status": "failed", "progress": 0.4, "eta_s": None, "error": "footage is missing"},
 ]
 ANSWERS: dict[str, Any] = {

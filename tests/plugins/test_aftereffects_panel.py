@@ -72,15 +72,15 @@ def test_the_farm_and_the_newest_jobs_are_shown(node: FakeNode, tmp_path: Path) 
     jobs = [
         row(1),
         row(2, status="failed", error="no licence"),
-        row(3, status="done"),
-        row(4, status="done", published=True),
+        row(3, status="done", published=1, is_published=False),
+        row(4, status="done", published=4, is_published=True, eta_s=None),
     ]
     node.answers["jobs"] = {"jobs": jobs, "total": 10_000}
     with AfterEffects(tmp_path, None) as ae:
         assert ae.rows() == [
             ["shot 1", "█░░░░░ 25 %", "rendering, 2 min left"],
             ["shot 2", "█░░░░░ 25 %", "failed: no licence"],
-            ["shot 3", "█░░░░░ 25 %", "done, frames on their way"],
+            ["shot 3", "█░░░░░ 25 %", "done, frames on their way, 2 min left"],
             ["shot 4", "█░░░░░ 25 %", "done"],
         ]
         assert "and 9996 older" in ae.text()

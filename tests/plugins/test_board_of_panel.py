@@ -234,6 +234,20 @@ def test_the_words_of_a_job_say_what_it_waits_for(status: dict[str, Any], words:
 
 
 @pytest.mark.parametrize(
+    ("status", "left"),
+    [
+        ({"status": "active", "eta_s": 125.0}, "2 min"),
+        ({"status": "done", "is_published": False, "eta_s": 125.0}, "2 min"),
+        ({"status": "done", "is_published": True, "eta_s": None}, ""),
+        ({"status": "failed", "eta_s": 125.0}, ""),
+    ],
+)
+def test_the_time_left_of_a_job_counts_until_its_frames_are_here(status: dict[str, Any], left: str) -> None:
+    assert board.job_row(job_answer(1, 4, **status)).left.startswith(left)
+    assert bool(board.job_row(job_answer(1, 4, **status)).left) == bool(left)
+
+
+@pytest.mark.parametrize(
     ("row", "words"),
     [
         ({"state": "dead"}, "away"),

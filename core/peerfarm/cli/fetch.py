@@ -6,7 +6,9 @@ import argparse
 import os
 import shlex
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import groupby, islice
 from typing import Any
 
 from peerfarm.cli import text
@@ -86,10 +88,13 @@ def _tell(args: argparse.Namespace, begun: dict[str, Any], end: dict[str, Any], 
         screen.note(f"{text.count(begun['not_done'], 'task')} not rendered yet")
     if end["missing_count"]:
         screen.note(f"{text.count(end['missing_count'], 'task')} missing:")
-        for row in end["missing"][:_SHOWN]:
-            screen.note(f"  {_missing_words(row)}")
-        if end["missing_count"] > _SHOWN:
-            screen.note(f"  and {end['missing_count'] - min(_SHOWN, len(end['missing']))} more")
+        shown = 0
+        for _, group in islice(groupby(end["missing"], _why), _SHOWN):
+            rows = list(group)
+            screen.note(f"  {_missing_words(rows)}")
+            shown += len(rows)
+        if end["missing_count"] > shown:
+            screen.note(f"  and {end['missing_count'] - shown} more")
     waits_for = [text.clean(name) for name in end.get("waits_for", ())]
     if waits_for:
         screen.note(f"waiting for {' and '.join(waits_for)}: when back, run `{_again(args)}`")
@@ -97,11 +102,21 @@ def _tell(args: argparse.Namespace, begun: dict[str, Any], end: dict[str, Any], 
         screen.note(f"to go on from there: `{_again(args)}`")
 
 
-def _missing_words(row: dict[str, Any]) -> str:
-    frames = f" (frames {text.clean(row['frames'])})" if row["frames"] else ""
-    step = text.clean(row.get("step_name") or row["step"])
-    holder = f"; {text.clean(row['waits_for'])} has them and is not here" if row.get("waits_for") else ""
-    return f"step {step}, task {row['task']}{frames}: {text.clean(row['why'])}{holder}"
+def _why(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What tasks have in common that are told of in one line."""
+    return row["step"], row["why"], row.get("waits_for")
+
+
+def _missing_words(rows: Sequence[dict[str, Any]]) -> str:
+    """One line for tasks in a row that are missing for the same reason."""
+    first, last = rows[0], rows[-1]
+    frames = ", ".join(text.clean(row["frames"]) for row in rows[:_SHOWN] if row["frames"])
+    if frames:
+        frames = f" ({'frame' if frames.isdigit() else 'frames'} {frames}{', …' if len(rows) > _SHOWN else ''})"
+    tasks = f"task {first['task']}" if len(rows) == 1 else f"tasks {first['task']} to {last['task']}"
+    step = text.clean(first.get("step_name") or first["step"])
+    holder = f"; {text.clean(first['waits_for'])} has them and is not here" if first.get("waits_for") else ""
+    return f"step {step}, {tasks}{frames}: {text.clean(first['why'])}{holder}"
 
 
 def _again(args: argparse.Namespace) -> str:

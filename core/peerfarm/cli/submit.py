@@ -85,8 +85,11 @@ def run_submit(args: argparse.Namespace, screen: Screen) -> int:
         for warning in answer["warnings"]:
             screen.note(f"warning: {text.clean(warning)}")
         if not screen.is_json:
-            tasks = text.count(answer["tasks"], "task")
-            screen.line(f"submitted {answer['job']}: {text.count(answer['frames'], 'frame')} in {tasks}")
+            words = f"{text.count(answer['frames'], 'frame')} in {text.count(answer['tasks'], 'task')}"
+            if answer.get("files"):
+                files = f"{text.count(answer['files'], 'file')}, {text.size(answer['size_bytes'])}"
+                words += f"; {files} in all, on their way to the workers"
+            screen.line(f"submitted {answer['job']}: {words}")
         if not args.wait:
             if screen.is_json:
                 screen.data(answer)

@@ -83,8 +83,7 @@ def run(settings: Settings, home: Home) -> int:
         files.use(runner)
         remembered.pins = files.pins
         runner.clean_leftovers()
-        if settings.render:
-            runner.discover()
+        runner.discover()  # also where nothing is rendered: what a scene needs, the application tells
         gateway = Gateway(home.local, version=__version__)
         loop = Loop(
             node,

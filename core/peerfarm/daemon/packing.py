@@ -45,12 +45,18 @@ class _Run:
     since_s: float = 0.0
     """When that began."""
     told_s: float = 0.0
+    known_bytes: int = 0
+    """Of files that have not changed since they were hashed, and are not read again."""
     hashed: PackProgressed | None = None
     """How far the hashing is, once it has begun."""
 
     def does(self, words: str) -> None:
         """The next piece of the work begins."""
         self.words, self.since_s = words, time.monotonic()
+
+    def knows(self, size_bytes: int) -> None:
+        """So much more need not be read."""
+        self.known_bytes += size_bytes
 
     def told(self, ahead: int) -> PackProgressed:
         """What it waits for or is at, now; `ahead` submissions came before it and have not ended."""
@@ -181,6 +187,7 @@ class Packing:
             lambda *counts: self._progressed(run, *counts),
             run.is_cancelled.is_set,
             f"scene/{order.job}",
+            run.knows,
         )
         manifest = result.manifest
         warnings += [f"Windows cannot render this job: {fault}" for fault in result.warnings]
@@ -212,7 +219,8 @@ class Packing:
 
     def _progressed(self, run: _Run, done: int, total: int, files: int, all_files: int) -> None:
         now_s = time.monotonic()
-        rate = done / (now_s - run.since_s) if now_s > run.since_s else 0.0
+        read = max(0, done - run.known_bytes)
+        rate = read / (now_s - run.since_s) if now_s > run.since_s else 0.0
         run.hashed = PackProgressed(run.order.request, run.words, done, total, files, all_files, rate)
         if now_s - run.told_s < TOLD_EVERY_S and files != all_files:
             return

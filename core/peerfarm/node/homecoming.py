@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from peerfarm.model.files import FetchProgressed
 from peerfarm.model.ids import JobId, attempt_label
 from peerfarm.model.job import JobSpec
 from peerfarm.node.core import Core
+from peerfarm.node.keeping import Keeping
 from peerfarm.node.pace import Pace, left_s
 from peerfarm.node.pins import Pins, keep_key, result_key
+from peerfarm.node.publishing import Publishing
 from peerfarm.state.farm import EMPTY_STEP, JobState, get_job
 from peerfarm.state.selectors import canonical, spec_of, submitter_of, tasks_in
 
@@ -53,13 +55,15 @@ class Homecoming:
 
     core: Core
     pins: Pins
-    is_under_way: Callable[[JobId, str], bool] = lambda _job, _attempt: True
-    """Whether an attempt's frames are still being fetched, or put in place."""
-    left_bits: Callable[[JobId, JobState, JobSpec, int], int] = lambda *_: 0
-    """The tasks of a step that are done, can be fetched, and are not in place."""
+    keeping: Keeping
+    publishing: Publishing
     _homes: dict[JobId, _Home] = field(default_factory=dict)
 
-    def begin(self, job: JobId, attempt: str, size_bytes: int, *, is_recorded: bool) -> None:
+    def __post_init__(self) -> None:
+        self.keeping.on_begun = partial(self._begin, is_recorded=False)
+        self.publishing.on_begun = partial(self._begin, is_recorded=True)
+
+    def _begin(self, job: JobId, attempt: str, size_bytes: int, *, is_recorded: bool) -> None:
         """An attempt's frames set out for this node."""
         state = get_job(self.core.farm, job)
         is_mine = state is not None and submitter_of(state) == self.core.node
@@ -69,21 +73,25 @@ class Homecoming:
         home.coming.setdefault(attempt, _Coming(size_bytes, is_recorded))
         home.pace.note(self.core.mono_s, home.bytes_now())
 
-    def on_progressed(self, job: JobId, attempt: str, event: FetchProgressed) -> None:
-        """Some of an attempt's frames have come."""
-        home = self._homes.get(job)
+    def on_progressed(self, event: FetchProgressed) -> None:
+        """Some of an attempt's frames have come; other fetches are passed over."""
+        kind, _, rest = event.key.partition("/")
+        name, _, attempt = rest.partition("/")
+        job = JobId(name)
+        home = self._homes.get(job) if kind in {"keep", "result"} else None
         coming = home.coming.get(attempt) if home is not None else None
         if home is not None and coming is not None:
             coming.done_bytes = min(event.done_bytes, coming.size_bytes)
             self._moved(job, home)
 
-    def on_ended(self, job: JobId, attempt: str, error: str) -> None:
-        """An attempt's frames are here, or will not come by this order."""
-        home = self._homes.get(job)
+    def on_ended(self, name: str, error: str) -> None:
+        """The frames of `JOB/ATTEMPT` are here, or will not come by this order."""
+        job, _, attempt = name.partition("/")
+        home = self._homes.get(JobId(job))
         coming = home.coming.pop(attempt, None) if home is not None else None
         if home is not None and coming is not None:
             home.came_bytes += 0 if error else coming.size_bytes
-            self._moved(job, home)
+            self._moved(JobId(job), home)
 
     def _moved(self, job: JobId, home: _Home) -> None:
         now_s = self.core.mono_s
@@ -98,10 +106,13 @@ class Homecoming:
     def tick(self) -> None:
         """Forget what is on its way no more."""
         for job, home in list(self._homes.items()):
-            for attempt in [attempt for attempt in home.coming if not self.is_under_way(job, attempt)]:
+            for attempt in [attempt for attempt in home.coming if not self._is_under_way(job, attempt)]:
                 del home.coming[attempt]
             if not home.coming:
                 del self._homes[job]
+
+    def _is_under_way(self, job: JobId, attempt: str) -> bool:
+        return self.keeping.is_under_way(job, attempt) or self.publishing.is_under_way(attempt)
 
     def row(self, job: JobId, state: JobState, spec: JobSpec) -> dict[str, Any] | None:
         """How far a job's frames are on their way here; None when none is on its way, or another node's user has it."""
@@ -127,7 +138,7 @@ class Homecoming:
         """How many tasks' frames are to come that have not set out, and how many bytes; of very many, about."""
         count = total_bytes = 0
         for number, step in enumerate(spec.steps):
-            tasks = list(tasks_in(self.left_bits(job, state, spec, number))) if step.output_dir else []
+            tasks = list(tasks_in(self.publishing.left_bits(job, state, spec, number))) if step.output_dir else []
             if not tasks:
                 continue
             known = state.steps.get(number, EMPTY_STEP)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from peerfarm.errors import PeerProtocolError, RequestRefused
@@ -69,10 +68,9 @@ class Node:
         self.work = Work(self.core, self.presence, self.dispatch, self.index, self.scenes, self.copies, self.stuck)
         self.own_disk = OwnDisk(self.core, self.work)
         self.publishing = Publishing(self.core, self.dispatch)
-        self.homecoming = Homecoming(self.core, self.pins, self._is_coming, self.publishing.left_bits)
-        self.keeping.on_begun = partial(self.homecoming.begin, is_recorded=False)
-        self.publishing.on_begun = partial(self.homecoming.begin, is_recorded=True)
-        self.file_views = FileViews(self.core, self.presence, self.scenes, self.copies, self.stuck, self.homecoming)
+        self.homecoming = Homecoming(self.core, self.pins, self.keeping, self.publishing)
+        files = (self.scenes, self.copies, self.stuck, self.homecoming)
+        self.file_views = FileViews(self.core, self.presence, *files)
         self.views = Views(
             self.core, self.presence, self.replication, self.dispatch, self.work, self.publishing, self.file_views
         )
@@ -259,17 +257,13 @@ class Node:
         peer = self.presence.peers.get(node)
         return node == self.core.node or (peer is not None and peer.state is PeerState.LIVE)
 
-    def _is_coming(self, job: JobId, attempt: str) -> bool:
-        """Whether an attempt's frames are on their way to this node, to be kept or put in place."""
-        return self.keeping.is_under_way(job, attempt) or self.publishing.is_under_way(attempt)
-
     # Inputs
 
     def _published(self, event: i.Published) -> None:
         result = event.result
         if not self.fetching.on_result(result):
             self.publishing.on_result(result)
-            self.homecoming.on_ended(JobId(result.job), result.attempt, result.error)
+            self.homecoming.on_ended(f"{result.job}/{result.attempt}", result.error)
 
     def _fetch_progressed(self, event: FetchProgressed) -> None:
         kind, _, rest = event.key.partition("/")
@@ -280,8 +274,7 @@ class Node:
             self.keeping.on_progressed(event)
         elif kind == "result":
             self.fetching.on_progressed(JobId(job), attempt, event)
-        if kind in {"keep", "result"}:
-            self.homecoming.on_progressed(JobId(job), attempt, event)
+        self.homecoming.on_progressed(event)
 
     def _packed(self, event: Packed) -> None:
         packing = self.requests.submitting.packing
@@ -297,8 +290,7 @@ class Node:
             self.scenes.on_ended(JobId(rest), event)
         elif kind == "keep":
             self.keeping.on_ended(event)
-            job, _, attempt = rest.partition("/")
-            self.homecoming.on_ended(JobId(job), attempt, event.error)
+            self.homecoming.on_ended(rest, event.error)
 
     def _link_up(self, event: i.LinkUp) -> None:
         self.replication.link_up(event.node)

@@ -317,7 +317,7 @@ class Presence:
             JOB_VERSION,
             mine.pools,
             mine.tags,
-            self.apps,
+            self.apps if mine.is_rendering else (),
             mine.memory_mb,
             mine.cores,
             mine.addresses[:MAX_TOLD_ADDRESSES],

@@ -96,10 +96,21 @@ def _make(output: Path, *, is_asked_here: bool) -> None:
         raise PeerfarmError(f"the output folder {output} is a file", "Move it away.") from None
 
 
+def _check_place(output: Path) -> None:
+    """Refuse a folder that can never be one, before anything is fetched for it."""
+    for place in (output, *output.parents):
+        if os.path.lexists(place):
+            if not place.is_dir():
+                what = "is a file" if place == output else f"cannot be made: {place} is a file"
+                raise PeerfarmError(f"the output folder {output} {what}", "Choose another, or move it away.")
+            return
+
+
 def _look(output: Path, order: PublishOrder, files: Files, errand: Errand) -> tuple[list[_Wanted], list[str]]:
     """What is to be put in place, and what is in the way."""
     wanted: list[_Wanted] = []
     problems: list[str] = []
+    _check_place(output)
     for number, frame in enumerate(order.frames):
         if errand.is_stopped():
             raise FilesStopped

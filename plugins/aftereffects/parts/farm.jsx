@@ -96,8 +96,8 @@ PF.farm.rows = function (jobs) {
 
 PF.farm.words = function (job) {
     var words = PF.farm.STATES[job.status] || String(job.status), left = PF.text.duration(job.eta_s);
-    if (job.status === "active" && left !== "") { words += ", " + left + " left"; }
-    if (job.status === "done" && !job.published) { words += ", frames on their way"; }
+    if (job.status === "done" && job.is_published === false) { words += ", frames on their way"; }
+    if ((job.status === "active" || job.status === "done") && left !== "") { words += ", " + left + " left"; }
     if (job.error) { words += ": " + job.error; }
     return words;
 };

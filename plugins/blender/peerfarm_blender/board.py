@@ -110,7 +110,7 @@ def job_row(job, thumbnail=""):
         words = "done, frames are on their way"
     elif frames.get("total"):
         words += ", %d of %d frames" % (frames.get("done", 0), frames["total"])
-    left = duration(job.get("eta_s")) if status == "active" else ""
+    left = duration(job.get("eta_s")) if status in ("active", "done") else ""
     return JobRow(
         job["id"], job["name"], status, words, job.get("progress") or 0.0, left, job.get("error") or "",
         job.get("output") or "", status in ("ready", "active", "blocked"), status == "paused",

@@ -6,7 +6,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,9 @@ from peerfarm.store.blobs.stock import Hold
 _THREADS = max(2, min(8, os.cpu_count() or 2))
 _BATCH_FILES, _BATCH_BYTES = 512, 256 << 20
 """Made durable together; a crash costs a batch at most."""
+
+
+Known = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ def pack(
     progress: Progress | None = None,
     cancelled: Cancelled | None = None,
     pin: str = "",
+    known: Known | None = None,
 ) -> Packed:
     """Bring a job's files and their manifest into the store, durably.
 
@@ -69,6 +73,7 @@ def pack(
         base: The folder that becomes the root of the checkout, as in Manifest.
         system: This machine's, as in Manifest.
         pin: Pins all of it under this key before it could be evicted.
+        known: Told of bytes that need not be read, as they are counted; from any thread, by one at a time.
 
     Raises:
         InvalidManifest: Files that are missing, cannot be read, change all the time or have impossible names: the first
@@ -80,7 +85,7 @@ def pack(
     sizes = _look_at(wanted)
     encode_manifest(Manifest(base, system, tuple(ManifestFile(path, BlockList(0, ())) for path in wanted)))
     with store.hold() as hold:
-        done = _Packing(store, cache, hold, sizes, progress, cancelled).run(list(wanted.items()))
+        done = _Packing(store, cache, hold, sizes, progress, cancelled, known).run(list(wanted.items()))
         manifest = Manifest(base, system, tuple(done[path] for path in wanted))
         root, _ = store.put_bytes(encode_manifest(manifest), pin)
         if pin:
@@ -144,8 +149,10 @@ class _Packing:
         sizes: dict[str, int],
         progress: Progress | None,
         cancelled: Cancelled | None,
+        known: Known | None,
     ) -> None:
         self._store = store
+        self._known = known
         self._cache = cache
         self._hold = hold
         self._sizes = sizes
@@ -203,7 +210,7 @@ class _Packing:
         if blocks is not None:
             self._hold.add([blocks.id])
             if self._store.open_blob(blocks.ref) is not None:
-                self._note(blocks.size_bytes)
+                self._note(blocks.size_bytes, is_known=True)
             else:
                 blocks = None
         if blocks is None:
@@ -214,13 +221,15 @@ class _Packing:
         mtime_ns = min(max(0, status.st_mtime_ns), (1 << 63) - 1)
         return _Taken(path, ManifestFile(path, blocks, mode, mtime_ns, file.origin), draft)
 
-    def _note(self, done_bytes: int) -> None:
+    def _note(self, done_bytes: int, *, is_known: bool = False) -> None:
         if self._stopped or (self._cancelled is not None and self._cancelled()):
             raise RequestRefused("packing the job's files was cancelled")
-        self._tell(done_bytes, 0)
+        self._tell(done_bytes, 0, is_known=is_known)
 
-    def _tell(self, done_bytes: int, done_files: int) -> None:
+    def _tell(self, done_bytes: int, done_files: int, *, is_known: bool = False) -> None:
         with self._lock:
+            if is_known and self._known is not None:
+                self._known(done_bytes)
             self._bytes = min(self._total, self._bytes + done_bytes)  # a file that had to be read again counts once
             self._files += done_files
             if self._progress is not None:
