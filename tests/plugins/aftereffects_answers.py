@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +44,13 @@ def answering(home: Path, answer: Callable[[bytes], bytes | None]) -> Iterator[N
     held: list[socket.socket] = []
 
     def serve(link: socket.socket) -> None:
-        with link, link.makefile("rb") as lines:
+        # The panel may close its side at any moment, with words of ours unread.
+        with suppress(OSError), link, link.makefile("rb") as lines:
             for line in lines:
                 said = answer(line)
                 if said is None:
                     return
-                try:
-                    link.sendall(said)
-                except OSError:
-                    return
+                link.sendall(said)
 
     def accept() -> None:
         while True:
