@@ -64,7 +64,7 @@ class AfterEffects:
         self.temporary = home / "temporary"
         """After Effects' folder for temporary files."""
         self.temporary.mkdir(exist_ok=True)
-        more |= {"environment": environment, "hasty": hasty, "temporary": str(self.temporary)}
+        more = {"environment": environment, "hasty": hasty, "temporary": str(self.temporary)} | more
         self.do("build", script=str(PLUGIN / "peerfarm.jsx"), project=project, **more)
 
     def __enter__(self) -> Self:

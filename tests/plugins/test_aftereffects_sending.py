@@ -135,6 +135,25 @@ def test_very_many_files_are_named_by_their_folders(node: FakeNode, tmp_path: Pa
     assert sorted(submitted(node)["files"]) == [str(tmp_path / "footage"), str(tmp_path / "footage" / "plates")]
 
 
+def test_long_paths_of_any_writing_fit_into_a_request_or_are_refused_in_words(node: FakeNode, tmp_path: Path) -> None:
+    project = shot(tmp_path, tmp_path / "out")
+    folders = [tmp_path / f"{'映像' * 40}{number}" for number in range(700)]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "a.png").touch()
+        (folder / "b.png").touch()
+    layers = project["comps"][1]["layers"]
+    layers += [{"file": str(folder / name)} for folder in folders for name in ("a.png", "b.png")]
+    with AfterEffects(tmp_path, project) as ae:
+        ae.press("Send to peerfarm")
+        assert "Sent: " in ae.text()
+        assert str(folders[0]) in submitted(node)["files"]
+        layers += [{"file": f"{tmp_path}/{'映' * 80}/{'像' * 80}{number}/a.png"} for number in range(1000)]
+        ae.do("project", project=project)
+        ae.press("Send to peerfarm")
+        assert "more folders than can be named at once" in ae.text()
+
+
 def test_a_number_that_is_none_is_refused_by_name(node: FakeNode, tmp_path: Path) -> None:
     with AfterEffects(tmp_path, shot(tmp_path, tmp_path / "out")) as ae:
         ae.do("type", label="Frames per task", text="lots")

@@ -31,6 +31,16 @@ def test_a_node_that_is_not_there_is_a_sentence_and_a_button(tmp_path: Path) -> 
         assert "peerfarm is not running" in ae.text()
 
 
+def test_on_windows_the_node_is_found_in_the_users_profile_wherever_home_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
+    home = tmp_path / ".peerfarm"
+    home.mkdir()
+    with FakeNode(home, ANSWERS), AfterEffects(tmp_path, None, environment={"USERPROFILE": str(tmp_path)}) as ae:
+        assert "studio: 2 nodes" in ae.text()
+
+
 def test_a_node_that_comes_back_on_another_port_is_found(tmp_path: Path) -> None:
     with AfterEffects(tmp_path, None, hasty=20) as ae:
         for _ in range(2):
@@ -73,7 +83,7 @@ BAD: dict[str, tuple[Callable[[bytes], bytes | None], str]] = {
         "says nothing to this panel. Run `peerfarm plugins install aftereffects`",
     ),
     "a line that never ends": (lambda _: b'{"id": 1, "result": "' + b"x" * 5000, "did not answer in time"),
-    "the end": (lambda _: None, "peerfarm "),
+    "the end": (lambda _: None, "peerfarm went away."),
 }
 
 

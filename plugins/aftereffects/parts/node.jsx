@@ -20,9 +20,12 @@ PF.Fault = function (sentence, hint, kind) {
 };
 PF.Fault.prototype.toString = function () { return this.message; };
 
+// On Windows `~` follows the variable HOME where other programs have set one, and the node does not.
 PF.home = function () {
-    var chosen = $.getenv("PEERFARM_HOME");
-    return chosen ? new Folder(chosen) : new Folder("~/.peerfarm");
+    var chosen = $.getenv("PEERFARM_HOME"), profile = $.getenv("USERPROFILE"), folder;
+    if (chosen) { return new Folder(chosen); }
+    folder = new Folder("~/.peerfarm");
+    return profile && !folder.exists ? new Folder(profile + "/.peerfarm") : folder;
 };
 
 PF.readFile = function (name) {
@@ -150,7 +153,11 @@ PF.Node.prototype.ask = function (method, params) {
         if (answer && answer.id === id) { return this.judge(answer); }
         if (answer && answer.error && (answer.id === null || answer.id === undefined)) { return this.judge(answer); }
     }
-    throw new PF.Fault("peerfarm did not answer in time.", PF.Node.AGAIN[method] || PF.Node.AGAIN.other, "broken");
+    throw new PF.Fault(
+        this.socket.connected ? "peerfarm did not answer in time." : "peerfarm went away.",
+        PF.Node.AGAIN[method] || PF.Node.AGAIN.other,
+        "broken"
+    );
 };
 
 PF.Node.prototype.judge = function (answer) {

@@ -7,6 +7,7 @@ PF.submit.UNSAVED = {
     unknown: "Machines render what is saved, and this After Effects does not say whether all is. Save and send?"
 };
 PF.submit.MANY = 4000;
+PF.submit.LETTERS = 700000;
 // What stands for a frame's number anywhere in a job.
 PF.submit.NUMBERS = /#|%0?\d*d|\$F\d?/;
 PF.submit.BAD_NAME = /[\\\/:*?"<>|\x00-\x1f]/;
@@ -80,10 +81,11 @@ PF.submit.job = function (said, chosen) {
     return job;
 };
 
-// The files beside the project; of very many, as of long image sequences, the folders that they lie in.
+// The files beside the project; of very many, as of long image sequences, the folders that they lie in. A request holds
+// a million letters at most. Throws PF.Fault.
 PF.submit.files = function (said) {
     var folders = [], seen = {}, i, folder;
-    if (said.files.length <= PF.submit.MANY) { return said.files; }
+    if (said.files.length <= PF.submit.MANY && PF.submit.fits(said.files)) { return said.files; }
     for (i = 0; i < said.files.length; i += 1) {
         folder = new File(said.files[i]).parent.fsName;
         if (!seen["in " + folder]) {
@@ -91,7 +93,17 @@ PF.submit.files = function (said) {
             folders.push(folder);
         }
     }
+    if (!PF.submit.fits(folders)) {
+        throw new PF.Fault("The footage lies in more folders than can be named at once.",
+            "Collect it (File > Dependencies > Collect Files), or run `peerfarm submit` with the project's name.");
+    }
     return folders;
+};
+
+PF.submit.fits = function (paths) {
+    var letters = 0, i;
+    for (i = 0; i < paths.length; i += 1) { letters += PF.json.quote(paths[i]).length + 1; }
+    return letters <= PF.submit.LETTERS;
 };
 
 PF.submit.step = function (said, item, chosen) {
