@@ -172,7 +172,7 @@ def _warnings(
         warnings.append(f"the scene is set to render one frame, {frame}: say --frames for more")
     if said.has_overrides and len(said.layers) > 1:
         warnings.append(
-            "layers of the scene change values: frames and cameras of its render settings hold for all of them here; "
+            "layers of the scene have render settings of their own: those of the scene hold for all of them here; "
             "Maya's menu peerfarm sends each layer with its own"
         )
     return warnings

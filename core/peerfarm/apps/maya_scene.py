@@ -39,6 +39,7 @@ _RATES = {
     "sec": 1.0, "millisec": 1000.0, "min": 1 / 60,
 }  # fmt: skip
 _FILM = 24.0
+_SETTINGS = frozenset({"defaultRenderGlobals", "defaultResolution"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class SceneText:
     edits: dict[str, bool] = field(default_factory=dict)
     """Name of a referenced camera's shape -> whether it renders, where this scene changes that."""
     has_overrides: bool = False
-    """Whether a layer changes values, perhaps those of the render settings."""
+    """Whether a layer changes values of the render settings, or which cameras render."""
 
 
 def parse_scene(scene: bytes) -> SceneText:
@@ -151,7 +152,8 @@ def _keep_node(said: SceneText, kind: str, given: str, body: bytes, codec: str) 
         for path, value in _EDIT.findall(body):
             said.edits[decoded(path, codec).rpartition("|")[2]] = value == b"1"
     elif kind.endswith("Override"):
-        said.has_overrides = True
+        values = _values(body, codec)
+        said.has_overrides |= values.get("tgName") in _SETTINGS or values.get("atr") == "renderable"
 
 
 def _values(body: bytes, codec: str) -> dict[str, str]:

@@ -122,11 +122,15 @@ def test_the_image_format_is_the_renderers(show: Path, settings: str, extension:
 
 def test_no_camera_no_layer_and_layers_with_their_own_values_are_warned_of(show: Path) -> None:
     layers = "".join(f'createNode renderLayer -n "{name}";\n\tsetAttr ".rndr" no;\n' for name in ("a", "rs_b"))
-    said = told(scene_of(show, layers, 'createNode absUniqueOverride -n "o";\n', GLOBALS))
+    override = 'createNode absUniqueOverride -n "o";\n\tsetAttr ".atr" -type "string" "%s";\n'
+    target = '\tsetAttr ".tgName" -type "string" "%s";\n\tsetAttr ".atv" 4;\n'
+    said = told(scene_of(show, layers, override % "endFrame", target % "defaultRenderGlobals", GLOBALS))
     words = " ".join(said["warnings"])
     assert "no renderable camera" in words
     assert "no render layer" in words
-    assert "layers of the scene change values" in words
+    assert "render settings of their own" in words
+    harmless = told(scene_of(show, layers, override % "ignoreTextures", target % "defaultArnoldRenderOptions", GLOBALS))
+    assert "render settings of their own" not in " ".join(harmless["warnings"])
 
 
 def test_a_part_of_a_scene_and_a_binary_one_say_what_to_give(show: Path) -> None:
