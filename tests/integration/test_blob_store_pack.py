@@ -260,6 +260,13 @@ def test_a_file_that_changes_once_while_it_is_read_is_read_again(scene: Scene) -
     assert scene.store.read_bytes(packed.manifest.files[0].ref) == final
 
 
+@pytest.mark.parametrize("mtime_ns", [-(10**18), 10**20])
+def test_a_file_from_before_all_clocks_or_far_from_now_is_packed_all_the_same(scene: Scene, mtime_ns: int) -> None:
+    manifest = scene.pack(scene.write("odd.png", b"sea", mtime_ns)).manifest
+    assert 0 <= manifest.files[0].mtime_ns < 1 << 63
+    assert scene.pack(FileToPack(scene.base / "odd.png", "odd.png")).manifest == manifest
+
+
 def test_a_file_that_changes_all_the_time_is_refused_by_name(scene: Scene) -> None:
     steady = scene.write("steady.png", b"steady")
     restless = scene.write("sim.log", os.urandom(2 << 20))

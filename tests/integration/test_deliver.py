@@ -276,6 +276,23 @@ def test_a_removed_folder_is_made_again_but_not_where_a_disk_is_gone(place: Plac
     assert not output.parent.exists()
 
 
+def test_what_stands_where_the_output_folder_belongs_is_named(place: Place, output: Path) -> None:
+    frame = place.put(b"late")
+    output.rmdir()
+    output.symlink_to("nowhere")
+    assert f"{output} is a link that leads nowhere" in carry_out(place, order(output, frame)).error
+    output.unlink()
+    output.write_text("mine")
+    assert f"{output} is a file" in carry_out(place, order(output, frame)).error
+    output.unlink()
+    output.parent.rmdir()
+    output.parent.write_text("mine")
+    assert f"{output.parent} is a file" in carry_out(place, order(output, frame)).error
+    output.parent.unlink()
+    output.mkdir(parents=True)
+    assert carry_out(place, order(output, frame)).error == ""
+
+
 def test_frames_that_others_hold_are_fetched(farm: Farm, place: Place, output: Path) -> None:
     (worker,) = farm.add(1)
     frames = worker.put(os.urandom(400_000), "f_0001.exr"), worker.put(b"two", "f_0002.exr")

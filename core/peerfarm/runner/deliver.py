@@ -92,8 +92,10 @@ def _make(output: Path, *, is_asked_here: bool) -> None:
         raise PeerfarmError(
             f"the output folder {output} is gone, and the one that held it", "Is its disk mounted?"
         ) from None
-    except FileExistsError:
-        raise PeerfarmError(f"the output folder {output} is a file", "Move it away.") from None
+    except (FileExistsError, NotADirectoryError):
+        above = next((folder for folder in (output, *output.parents) if os.path.lexists(folder)), output)
+        what = "a link that leads nowhere" if above.is_symlink() and not above.exists() else "a file"
+        raise PeerfarmError(f"the output folder cannot be made: {above} is {what}", "Move it away.") from None
 
 
 def _check_place(output: Path) -> None:
@@ -134,7 +136,7 @@ def _former(final: Path) -> os.stat_result | None:
     """The plain file that stands there."""
     try:
         status = final.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # what is wrong with the folder is told when it is made
         return None
     if not stat.S_ISREG(status.st_mode):
         raise _InTheWay(f"{final} is no plain file, so the frame cannot be put there")

@@ -49,7 +49,7 @@ class HashCache:
         """What a file with this status holds; None when that is not known."""
         sql = "SELECT hashes FROM files WHERE file = ? AND size = ? AND mtime = ? AND ctime = ?"
         values = (_file(status), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        with self._lock, suppress(sqlite3.Error):  # a cache that cannot be read only costs time
+        with self._lock, suppress(sqlite3.Error, OverflowError):  # a cache that cannot be read only costs time
             row = self._connection.execute(sql, values).fetchone()
             if row is not None:
                 return _unpacked(status.st_size, row[0])
@@ -67,7 +67,7 @@ class HashCache:
         if not (_COARSE_NS if is_coarse else _FINE_NS) <= now_ns - status.st_mtime_ns:
             return
         row = (_file(status), status.st_size, status.st_mtime_ns, status.st_ctime_ns, b"".join(blocks.hashes))
-        with self._lock, suppress(sqlite3.Error):  # as above
+        with self._lock, suppress(sqlite3.Error, OverflowError):  # as above, or a time that SQLite has no number for
             if not self._connection.in_transaction:
                 self._connection.execute("BEGIN")
             self._connection.execute(
