@@ -24,10 +24,12 @@ PF.text.base = function (path) {
 
 PF.text.plural = function (count, one, many) { return count + " " + (count === 1 ? one : many); };
 
-// A share of 1 as a bar of ten cells and a percentage.
+PF.text.CELLS = 6;
+
+// A share of 1 as a bar of a few cells and a percentage.
 PF.text.bar = function (share) {
-    var full = Math.floor(Math.max(0, Math.min(1, share)) * 10 + 0.0001), out = "", i;
-    for (i = 0; i < 10; i += 1) { out += i < full ? "\u2588" : "\u2591"; }
+    var full = Math.floor(Math.max(0, Math.min(1, share)) * PF.text.CELLS + 0.0001), out = "", i;
+    for (i = 0; i < PF.text.CELLS; i += 1) { out += i < full ? "\u2588" : "\u2591"; }
     return out + " " + Math.floor(share * 100 + 0.0001) + " %";
 };
 
@@ -413,18 +415,32 @@ PF.quoted = function (text) { return "'" + String(text).replace(/'/g, "'\\''") +
 
 PF.network = {};
 
+PF.network.SECTIONS = ["Main Pref Section v2", "Main Pref Section"];
+PF.network.KEY = "Pref_SCRIPTING_FILE_NETWORK_SECURITY";
+
+// Versions keep the preference in different sections and files, and may leave an old one behind: a yes anywhere counts.
+// Where none is found at all, the connection itself will tell.
 PF.network.isAllowed = function () {
-    var sections = ["Main Pref Section v2", "Main Pref Section"], i;
-    for (i = 0; i < sections.length; i += 1) {
-        try {
-            if (app.preferences.havePref(sections[i], "Pref_SCRIPTING_FILE_NETWORK_SECURITY")) {
-                return app.preferences.getPrefAsLong(sections[i], "Pref_SCRIPTING_FILE_NETWORK_SECURITY") === 1;
-            }
-        } catch (ignored) {
-            continue;
+    var kinds = [PREFType.PREF_Type_MACHINE_INDEPENDENT, PREFType.PREF_Type_MACHINE_SPECIFIC];
+    var isDenied = false, i, j, value;
+    for (i = 0; i < PF.network.SECTIONS.length; i += 1) {
+        for (j = 0; j < kinds.length; j += 1) {
+            value = PF.network.read(PF.network.SECTIONS[i], kinds[j]);
+            if (value === 1) { return true; }
+            if (value === 0) { isDenied = true; }
         }
     }
-    return false;
+    return !isDenied;
+};
+
+// 1, 0, or null where there is no such preference.
+PF.network.read = function (section, kind) {
+    try {
+        if (!app.preferences.havePref(section, PF.network.KEY, kind)) { return null; }
+        return app.preferences.getPrefAsLong(section, PF.network.KEY, kind);
+    } catch (ignored) {
+        return null;
+    }
 };
 
 PF.network.explain = function () {
@@ -432,18 +448,22 @@ PF.network.explain = function () {
         "\"Allow Scripts to Write Files and Access Network\", and press Refresh.";
 };
 
+// By its number, for the menu's words are other ones in each language; in a turn of its own, since a command that a
+// button calls does nothing.
+PF.network.openPreferences = function () { app.scheduleTask("app.executeCommand(3131)", 1, false); };
+
 // What the open project says: its queued items, the files that they need, and what is missing. Changes nothing.
 
 PF.project = {};
 
 PF.project.IMAGE = /\.(png|jpe?g|exr|tiff?|tga|dpx|cin|psd|psb|bmp|gif|hdr|iff|sgi|rla|rpf|ai|eps|pdf|webp)$/i;
 
-// {path, name, version, isDirty, items: [...], files: [...], missing: [...], fonts: [...], faults: [...]}; the path is
-// empty when the project was never saved.
+// {path, name, version, isDirty}, and lists: items, files, missing, fonts, and in words faults and unread items; the
+// path is empty when the project was never saved.
 PF.project.read = function () {
     var project = app.project, said = {
         path: "", name: "", version: PF.project.major(), isDirty: false,
-        items: [], files: [], missing: [], fonts: [], faults: []
+        items: [], files: [], missing: [], fonts: [], faults: [], unread: []
     };
     if (!project) { return said; }
     if (project.file) {
@@ -471,7 +491,7 @@ PF.project.readQueue = function (project, said) {
             try {
                 said.items.push(PF.project.readItem(project, item, i));
             } catch (fault) {
-                said.faults.push("Item " + i + " of the render queue could not be read: " + fault);
+                said.unread.push("Item " + i + " of the render queue cannot be read and would be left out: " + fault);
             }
         }
     }
@@ -582,7 +602,7 @@ PF.project.addFile = function (path, said) {
 PF.project.readFonts = function (project, said) {
     var i, fonts;
     try {
-        fonts = app.fonts ? app.fonts.missingOrSubstitutedFonts : null;
+        fonts = app["fonts"] ? app["fonts"].missingOrSubstitutedFonts : null;
         for (i = 0; fonts && i < fonts.length; i += 1) { said.fonts.push(fonts[i].postScriptName); }
     } catch (ignored) {
         said.faults.push("The project's fonts could not be checked in this version of After Effects.");
@@ -598,6 +618,8 @@ PF.submit.UNSAVED = {
     unknown: "Machines render what is saved, and this After Effects does not say whether all is. Save and send?"
 };
 PF.submit.MANY = 4000;
+// What stands for a frame's number anywhere in a job.
+PF.submit.NUMBERS = /#|%0?\d*d|\$F\d?/;
 PF.submit.BAD_NAME = /[\\\/:*?"<>|\x00-\x1f]/;
 
 // What speaks against sending: {kind: "stop" | "ask" | "note", sentence, remedy}.
@@ -628,6 +650,10 @@ PF.submit.check = function (said) {
             say("stop", "The output name " + item.pattern + " has words that only After Effects can fill in.",
                 "Choose a name with [compName] and [####] alone.");
         }
+        if (PF.submit.NUMBERS.test(item.pattern.replace(/#+/, ""))) {
+            say("stop", "The output name " + item.pattern + " has more than one place for the frame's number.",
+                "Use # and %d in [####] alone.");
+        }
         key = item.directory + "/" + item.pattern;
         if (item.pattern !== "" && seen[key]) {
             say("stop", item.name + " and " + seen[key] + " write into the same files, " + item.pattern + ".",
@@ -652,6 +678,7 @@ PF.submit.check = function (said) {
         say("ask", "Fonts are missing: " + said.fonts.slice(0, 5).join(", ") + ".",
             "Install them, or send all the same.");
     }
+    for (i = 0; i < said.unread.length && i < 5; i += 1) { say("ask", said.unread[i], ""); }
     for (i = 0; i < said.faults.length && i < 5; i += 1) { say("note", said.faults[i], ""); }
     return found;
 };
@@ -795,6 +822,7 @@ PF.farm.rows = function (jobs) {
             bar: PF.text.bar(job.progress || 0),
             output: job.output || "",
             error: job.error || "",
+            stage: job.status + (job.published ? " published" : ""),
             done: job.frames ? job.frames.done || 0 : 0,
             canPause: job.status === "ready" || job.status === "active" || job.status === "blocked",
             canResume: job.status === "paused",
@@ -870,6 +898,8 @@ PF.picture.bytes = function (text) {
 PF.picture.View = function (image, words) {
     this.image = image;
     this.words = words;
+    this.wanted = "";
+    this.size = PF.picture.SIZE;
     this.shown = "";
     this.file = null;
     this.number = 0;
@@ -891,24 +921,31 @@ PF.picture.sweep = function () {
     }
 };
 
-// Asks only for a job whose frames are other ones than those that are shown. Throws PF.Fault.
+// Asks only for a job whose frames are other ones than those that are shown, and never waits while a picture is made:
+// it comes back for it. Throws PF.Fault.
 PF.picture.View.prototype.look = function (node, row) {
-    var wanted = row !== null && row.done > 0 ? row.id + " " + row.done : "", told;
+    var wanted = row !== null && row.done > 0 ? row.id + " " + row.done + " " + row.stage : "", told;
     if (wanted === this.shown) { return; }
     if (wanted === "") {
         this.clear("");
         this.shown = "";
         return;
     }
-    this.shown = wanted;
-    told = node.call("thumbnail", { job: row.id, size: PF.picture.SIZE });
-    if (told && told.height > PF.picture.HEIGHT && node.mayAsk()) {
-        told = node.call("thumbnail", { job: row.id, size: PF.picture.HEIGHT });
+    if (wanted !== this.wanted) {
+        this.wanted = wanted;
+        this.size = PF.picture.SIZE;
     }
-    if (told && told.frame && typeof told.png === "string" && told.png.length <= PF.picture.LONGEST) {
+    told = node.call("thumbnail", { job: row.id, size: this.size, wait: false }) || {};
+    if (told.is_coming === true) { return; }
+    if (told.height > PF.picture.HEIGHT && this.size > PF.picture.HEIGHT) {
+        this.size = PF.picture.HEIGHT;
+        return;
+    }
+    this.shown = wanted;
+    if (told.frame && typeof told.png === "string" && told.png.length <= PF.picture.LONGEST) {
         this.show(told, row);
     } else {
-        this.clear(told && told.reason ? "No picture: " + told.reason : "");
+        this.clear(told.reason ? "No picture: " + told.reason : "");
     }
 };
 
@@ -948,6 +985,7 @@ PF.Board = function () {
     this.node = new PF.Node();
     this.view = new PF.farm.View();
     this.submission = null;
+    this.notes = "";
     this.rows = [];
     this.isClosed = false;
     this.task = 0;
@@ -993,13 +1031,14 @@ PF.Board.prototype.build = function (place) {
     this.startNode.visible = false;
 
     this.notice = this.window.add("statictext", undefined, "", { multiline: true });
-    this.notice.preferredSize = [320, 50];
+    this.notice.preferredSize = [320, 64];
     this.state = this.window.add("statictext", undefined, "", { multiline: true });
-    this.state.preferredSize = [320, 34];
+    this.state.preferredSize = [320, 64];
     this.jobs = this.window.add("listbox", undefined, [], {
-        numberOfColumns: 3, showHeaders: true, columnTitles: ["Job", "Progress", "State"], columnWidths: [110, 120, 200]
+        numberOfColumns: 3, showHeaders: true, columnTitles: ["Job", "Progress", "State"], columnWidths: [110, 110, 210]
     });
     this.jobs.preferredSize = [320, 160];
+    this.jobs.alignment = ["fill", "fill"];
 
     this.more = this.window.add("statictext", undefined, "");
 
@@ -1096,7 +1135,7 @@ PF.Board.prototype.number = function (field, name, low, high) {
 };
 
 PF.Board.prototype.sendNow = function () {
-    var said, found, chosen, asked = [], i;
+    var said, found, chosen, asked = [], notes = [], i;
     if (this.submission !== null) {
         throw new PF.Fault("A project is being sent.", "Wait for it, or press Stop sending.");
     }
@@ -1104,7 +1143,8 @@ PF.Board.prototype.sendNow = function () {
     found = PF.submit.check(said);
     for (i = 0; i < found.length; i += 1) {
         if (found[i].kind === "stop") { throw new PF.Fault(found[i].sentence, found[i].remedy); }
-        if (found[i].kind === "ask") { asked.push(found[i].sentence + " " + found[i].remedy); }
+        if (found[i].kind === "ask") { asked.push(PF.text.stripped(found[i].sentence + " " + found[i].remedy)); }
+        if (found[i].kind === "note") { notes.push(PF.text.stripped(found[i].sentence + " " + found[i].remedy)); }
     }
     chosen = this.chosen(said.missing.length > 0 || said.fonts.length > 0);
     if (said.isDirty) {
@@ -1122,6 +1162,7 @@ PF.Board.prototype.sendNow = function () {
         this.say("Not sent.");
         return;
     }
+    this.notes = notes.slice(0, 2).join(" ");
     this.sent(this.node.call("submit", {
         job: PF.submit.job(said, chosen),
         files: PF.submit.files(said),
@@ -1135,15 +1176,21 @@ PF.Board.prototype.sent = function (answer) {
         this.submission = answer.submission;
         this.say("Packing");
     } else {
-        this.say(PF.farm.submission({ state: "done", answer: answer }).sentence);
+        this.say(PF.text.stripped(PF.farm.submission({ state: "done", answer: answer }).sentence + " " + this.notes));
     }
     this.view.hurry();
     this.enable();
 };
 
 PF.Board.prototype.stopSending = function () {
-    if (this.submission !== null) {
+    if (this.submission === null) { return; }
+    try {
         this.heard(this.node.call("cancel_submission", { submission: this.submission }));
+    } catch (fault) {
+        // A node that is gone packs nothing any more, and nobody should have to wait for it.
+        this.submission = null;
+        this.enable();
+        throw fault;
     }
 };
 
@@ -1162,7 +1209,7 @@ PF.Board.prototype.follow = function () {
 
 PF.Board.prototype.heard = function (row) {
     var told = PF.farm.submission(row);
-    this.say(told.sentence);
+    this.say(told.isDone ? PF.text.stripped(told.sentence + " " + this.notes) : told.sentence);
     if (told.isOver) {
         this.submission = null;
         this.view.hurry();
@@ -1210,17 +1257,21 @@ PF.Board.prototype.describe = function () {
     for (i = 1; queue && i <= queue.numItems; i += 1) {
         if (queue.item(i).status === RQItemStatus.QUEUED) {
             count += 1;
-            if (names.length < 3) { names.push(queue.item(i).comp.name); }
+            if (names.length < 3) { names.push(PF.Board.nameOf(queue.item(i))); }
         }
     }
     this.queue.text = count === 0 ? "Nothing is queued in the render queue." :
         PF.text.plural(count, "queued item", "queued items") + ": " + names.join(", ") + (count > 3 ? ", \u2026" : "");
 };
 
+PF.Board.nameOf = function (item) {
+    try { return item.comp.name; } catch (ignored) { return "?"; }
+};
+
 PF.Board.prototype.refreshNow = function () {
     if (!PF.network.isAllowed()) {
         this.state.text = PF.network.explain();
-        app.executeCommand(app.findMenuCommandId("Scripting & Expressions..."));
+        PF.network.openPreferences();
         return;
     }
     this.say("");

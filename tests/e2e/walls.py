@@ -17,7 +17,7 @@ from pathlib import Path
 
 _NEW_VIEW, _NEW_USER = 0x00020000, 0x10000000
 _READ_ONLY, _PRIVATE = 1, 1 << 18 | 1 << 14
-_libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 @cache
@@ -34,28 +34,29 @@ def behind(folders: Sequence[str | Path]) -> list[str]:
     return [sys.executable, __file__, *map(str, folders), "--"]
 
 
-def _check(result: int) -> None:
+def check(result: int) -> None:
+    """Raise what the system refused."""
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 
 
-def _leave() -> None:
+def leave() -> None:
     """Go on with a view of the disk of one's own, as the same user."""
     user, group = os.geteuid(), os.getegid()
-    if _libc.unshare(_NEW_VIEW) != 0:
-        _check(_libc.unshare(_NEW_VIEW | _NEW_USER))
+    if libc.unshare(_NEW_VIEW) != 0:
+        check(libc.unshare(_NEW_VIEW | _NEW_USER))
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    _check(_libc.mount(None, b"/", None, _PRIVATE, None))
+    check(libc.mount(None, b"/", None, _PRIVATE, None))
 
 
 def _main(words: list[str]) -> None:
     end = words.index("--")
-    _leave()
+    leave()
     for folder in words[:end]:
-        _check(_libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", ctypes.c_ulong(_READ_ONLY), b"mode=0755"))
+        check(libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", ctypes.c_ulong(_READ_ONLY), b"mode=0755"))
     os.execv(words[end + 1], words[end + 1 :])
 
 

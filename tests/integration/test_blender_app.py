@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from peerfarm.apps.base import Command, Fatal, FrameAnnounced, LineEvent, Places, Progress
+from peerfarm.apps.base import PICTURE, Command, Fatal, FrameAnnounced, LineEvent, Places, Progress
 from peerfarm.apps.blender import SAFE_START, BlenderApp, blend_version
 from peerfarm.apps.blender_scene import inspection, parse_inspection
 from peerfarm.apps.images import check_image
@@ -112,13 +112,20 @@ def test_a_chunk_with_gaps_is_rendered_announced_and_complete(found: Capability,
 
 
 @pytest.mark.parametrize("extension", ["exr", "tif", "jpg"])
-def test_other_formats_are_written_complete(found: Capability, scene: Path, tmp_path: Path, extension: str) -> None:
+def test_other_formats_are_written_complete_with_a_small_picture(
+    found: Capability, scene: Path, tmp_path: Path, extension: str
+) -> None:
     run = render(found, tmp_path, scene, (1,), f"sea_####.{extension}", percent=50)
     assert run.verdict is None
     path = run.frames / f"sea_0001.{extension}"
     with path.open("rb") as file:
         info = check_image(file, path.stat().st_size, path.name)
     assert (info.width, info.height) == (24, 16) == run.dimensions
+    picture = tmp_path / "work" / PICTURE
+    with picture.open("rb") as file:
+        small = check_image(file, picture.stat().st_size, picture.name)
+    assert (small.format, small.width, small.height) == ("PNG", 24, 16)
+    assert not list((tmp_path / "work").glob("*.jpg"))
 
 
 def test_a_scene_cannot_run_its_scripts(found: Capability, scripted: Path, tmp_path: Path) -> None:

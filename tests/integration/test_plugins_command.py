@@ -144,6 +144,17 @@ def test_each_system_has_its_folders(tmp_path: Path) -> None:
     assert places("aftereffects", "Linux", mac) == []
 
 
+def test_documents_that_onedrive_took_over_are_mayas_too(tmp_path: Path) -> None:
+    windows = {**home_of(tmp_path, "OneDrive - Studio/Documents/maya"), "OneDrive": str(tmp_path / "OneDrive - Studio")}
+    (place,) = places("maya", "Windows", windows)
+    assert place.directory == tmp_path / "OneDrive - Studio/Documents/maya/modules"
+    (tmp_path / "Documents/maya").mkdir(parents=True)
+    assert len(places("maya", "Windows", windows)) == 2
+    chosen = tmp_path / "OneDrive - Studio/Documents/maya"
+    (place,) = places("maya", "Windows", {**windows, "MAYA_APP_DIR": str(chosen)})
+    assert place.directory == chosen / "modules"
+
+
 def test_blenders_own_word_on_where_scripts_lie_goes_first(tmp_path: Path) -> None:
     environ = {**home_of(tmp_path, ".config/blender/4.2"), "BLENDER_USER_SCRIPTS": "/studio/scripts"}
     (place,) = places("blender", "Linux", environ)

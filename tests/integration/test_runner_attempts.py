@@ -70,6 +70,20 @@ def test_verified_frames_stay_as_the_attempts_own_and_nothing_is_published(rig: 
     assert isinstance(rig.seen[0], AttemptStarted)
 
 
+def test_the_small_picture_that_a_renderer_leaves_is_kept_beside_the_log_and_nothing_else_is(rig: Rig) -> None:
+    leave = "for name in ('picture.png', 'cache.tmp'):\n    open(name, 'w').write('small')\n"
+    kept = rig.home / "attempts"
+    ending = rig.run(WRITE_FRAMES + leave, (1,))
+    assert (kept / ending.attempt / "picture.png").read_text() == "small"
+    assert {path.name for path in (kept / ending.attempt).iterdir()} == {"log.txt", "frames.json", "picture.png"}
+
+    failed = rig.run(WRITE_FRAMES + leave + "sys.exit(3)", (1,))
+    linked = rig.run(WRITE_FRAMES + "os.symlink('/etc/hostname', 'picture.png')\n", (1,))
+    large = rig.run(WRITE_FRAMES + "open('picture.png', 'wb').truncate(2 << 20)\n", (1,))
+    for other in (failed, linked, large):
+        assert not (kept / other.attempt / "picture.png").exists()
+
+
 def test_a_crash_tells_the_exit_code_and_the_last_lines_and_leaves_no_frames(rig: Rig) -> None:
     ending = rig.run(WRITE_FRAMES + "print('it broke'); sys.exit(3)", (1,))
 

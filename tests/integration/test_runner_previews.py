@@ -64,6 +64,22 @@ def test_a_frame_that_is_not_published_yet_is_shown_from_the_attempts_own_folder
     assert (told.name, told.path, told.reason) == ("f_1.png", "", "")
 
 
+def test_the_renderers_own_picture_stands_in_for_a_frame_that_cannot_be_read_or_lies_elsewhere(
+    rig: Rig, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "allowed/f_1.png"
+    damaged.write_bytes(b"no picture at all")
+    attempt = tmp_path / "home/attempts/aaaa-1-1"
+    attempt.mkdir(parents=True)
+    assert "PNG" in made(rig, result(tmp_path / "allowed", damaged.stat().st_size)).reason
+    (attempt / "picture.png").write_bytes(png(40, 30))
+    told = made(rig, result(tmp_path / "allowed", damaged.stat().st_size))
+    assert (told.name, told.path, told.width, told.reason) == ("f_1.png", str(damaged), 20, "")
+    damaged.unlink()
+    told = made(rig, result(tmp_path / "allowed"))
+    assert (told.name, told.path, told.width, told.reason) == ("f_1.png", "", 20, "")
+
+
 def test_a_changed_frame_is_made_anew(rig: Rig, tmp_path: Path) -> None:
     path = tmp_path / "allowed/f_1.png"
     path.write_bytes(png(40, 30, shade=7))

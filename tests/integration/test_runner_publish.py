@@ -138,7 +138,8 @@ def test_a_disk_that_fills_up_leaves_no_half_frame(
     monkeypatch.setattr(publishing, "_pour", pour_half)
     result = publish(rig, order)
 
-    assert "disk is full" in result.error
+    assert "is full: " in result.error
+    assert " more are needed for " in result.error
     assert "f_0001.png" in result.error
     assert not result.is_lost
     assert visible(rig) == []

@@ -55,6 +55,25 @@ def test_a_listed_command_that_is_not_there_is_a_problem_in_words(rig: Rig) -> N
     assert "command.allow.bad" in found.problems[0]
 
 
+def test_mayas_of_several_years_are_found_also_one_that_does_not_tell_its_renderers(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {"maya2024": "echo ' arnold - Arnold'; echo ' sw - Maya software'", "maya2025": "exec sleep 600"}
+    for name, script in answers.items():
+        program = tmp_path / name / "bin" / "Render"
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+        program.chmod(0o755)
+    monkeypatch.setattr(discovery, "_ASK_S", 2.0)
+    monkeypatch.setenv("MAYA_LOCATION", str(tmp_path / "maya2025"))
+    place = rig.runner._place
+    place.settings = Settings(maya=(str(tmp_path / "maya2024" / "bin" / "Render"),))
+    found = discovery.discover({"maya": APPS["maya"]}, place)
+
+    assert [(c.version, c.tags) for c in found.capabilities] == [("2024", ("arnold", "sw")), ("2025", ())]
+    assert found.problems == ()
+
+
 @pytest.mark.parametrize("is_cancelled", [False, True])
 def test_a_program_that_does_not_answer_is_ended_with_its_children(tmp_path: Path, is_cancelled: bool) -> None:
     note = tmp_path / "pid"

@@ -43,7 +43,7 @@ class AfterEffects:
         home: PEERFARM_HOME of the node that the panel finds.
         project: As `application.cjs` takes it; None for none.
         hasty: So many times shorter are the waits for what never comes; costs are told in full.
-        more: `confirm`, `networkAllowed`, `oldPreferences`, `docked`, `version`, `missingFonts`.
+        more: `confirm`, `networkAllowed`, `preferences`, `docked`, `version`, `missingFonts`.
     """
 
     def __init__(self, home: Path, project: dict[str, Any] | None, *, hasty: int = 1, **more: Any) -> None:

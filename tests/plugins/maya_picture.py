@@ -41,7 +41,7 @@ class Drawing:
     def draw(self, widget: Widget, x: float, width: float) -> None:
         """One widget with all in it, from `self.y` on."""
         flags = widget.flags
-        if flags.get("visible") is False:
+        if flags.get("manage") is False:
             return
         if widget.kind == "frameLayout":
             self.box(x, self.y, width, LINE, BUTTON)
@@ -58,9 +58,16 @@ class Drawing:
         if widget.kind == "frameLayout":
             self.y += 4
 
+    def tab(self, label: str) -> None:
+        """The docked panel's tab."""
+        self.box(0, 0, WIDTH, LINE + 6, "#373737", 0)
+        self.box(PAD, 4, 20 + 7 * len(label), LINE + 2, BACK)
+        self.words(PAD + 10, 18, label)
+        self.y = LINE + 6 + PAD
+
     def row(self, widget: Widget, x: float, width: float) -> None:
         top, lowest, at = self.y, self.y, x
-        shown = [child for child in widget.children if child.flags.get("visible") is not False]
+        shown = [child for child in widget.children if child.flags.get("manage") is not False]
         for child in shown:
             self.y = top
             own = {"button": 56, "image": 88}.get(child.kind, child.flags.get("width", 0)) or x + width - at
@@ -70,7 +77,8 @@ class Drawing:
 
     def piece_text(self, flags: dict[str, Any], x: float, width: float) -> None:
         if colour := flags.get("backgroundColor"):
-            self.box(x, self.y + 3, 10, 10, "#" + "".join(f"{round(255 * part):02x}" for part in colour), 5)
+            width, shade = flags.get("width", width) - 4, "".join(f"{round(255 * part):02x}" for part in colour)
+            self.box(x, self.y + 2, width, LINE - 5, "#" + shade, 0)
             self.y += LINE
             return
         label = str(flags.get("label") or "")
@@ -90,15 +98,21 @@ class Drawing:
         self.y += height + 4
 
     def piece_checkBox(self, flags: dict[str, Any], x: float, _: float) -> None:  # noqa: N802 - Maya's name
-        self.box(x + 8, self.y + 3, 12, 12, FIELD)
+        self.box(x, self.y + 3, 12, 12, FIELD)
         if flags.get("value"):
-            self.words(x + 9, self.y + 13, "✓")
-        self.words(x + 26, self.y + 13, flags["label"])
+            self.words(x + 1, self.y + 13, "✓")
+        self.words(x + 18, self.y + 13, flags["label"])
         self.y += LINE
 
     def piece_textFieldGrp(self, flags: dict[str, Any], x: float, width: float) -> None:  # noqa: N802 - Maya's name
-        self.words(x + 8, self.y + 15, flags["label"])
-        self.box(x + 110, self.y, width - 116, LINE, FIELD)
+        self.words(x, self.y + 15, flags["label"])
+        is_narrow = "value1" in flags  # a number's field does not grow with the panel
+        room = 80 if is_narrow else width - 116
+        if button := flags.get("buttonLabel"):
+            room -= 36
+            self.box(x + 114 + room, self.y, 32, LINE, BUTTON)
+            self.words(x + 124 + room, self.y + 14, button)
+        self.box(x + 110, self.y, room, LINE, FIELD)
         value = flags.get("text") or flags.get("value1")
         if value:
             self.words(x + 116, self.y + 14, str(value))
@@ -137,10 +151,10 @@ def example() -> View:
         NodeRow("dora", "dead", "away", False, 0.0),
     )
     can, cannot = True, False
-    words = "rendering, 10 of 48 frames"
-    rendering = JobRow("j2", "shot", "active", words, 0.21, "6 min", "", "/show", can, cannot, can, cannot, "", 10)
+    words = "rendering, 40 of 96 frames"
+    rendering = JobRow("j2", "shot", "active", words, 0.42, "6 min", "", "/show", can, cannot, can, cannot, "a.png", 40)
     words, error = "failed, 3 of 24 frames", "the camera that the job names is not in the scene"
-    failed = JobRow("j1", "turntable", "failed", words, 0.12, "", error, "/show", cannot, cannot, can, can, "", 3)
+    failed = JobRow("j1", "turntable", "failed", words, 0.12, "", error, "/show", cannot, cannot, can, can, "b.png", 3)
     return View(1, "studio: 3 nodes, 1 rendering", "", False, nodes, (rendering, failed), 4, (), "studio", "0.1.0")
 
 
@@ -148,15 +162,21 @@ def main() -> None:
     """Write the picture."""
     with tempfile.TemporaryDirectory() as directory:
         show = maya_rig.Show(Path(directory))
+        show.world.nodes["defaultResolution"].attributes.update(width=1920, height=1080)
+        show.world.nodes["defaultRenderGlobals"].attributes["endFrame"] = 24.0
+        show.world.overrides.clear()
         opened = panel.show()
         opened._ticker.stop()
         opened.board.view = example()
-        opened.board.notice = "Sent: 48 frames in 10 tasks."
+        opened.board.notice = "Sent: 96 frames in 20 tasks."
         opened._shown = None
         opened._update()
         drawing = Drawing()
+        drawing.tab(str(show.world.widget(panel.CONTROL).flags["label"]))
         drawing.draw(show.world.widget("peerfarmRoot"), PAD, WIDTH - 2 * PAD)
         show.close()
+    drawing.words(PAD, drawing.y + 12, "Drawn from the panel's widgets; Maya lays them out itself.", DIM, size=10)
+    drawing.y += LINE
     Path(sys.argv[1]).write_text(drawing.svg, "utf-8")
 
 

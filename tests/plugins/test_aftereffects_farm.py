@@ -64,7 +64,7 @@ def test_a_click_sends_the_queued_item_and_the_panel_shows_it_done(farm: RealFar
         assert "Sent: 8 frames in 4 tasks." in ae.text()
         (art / "footage").rename(art / "not where it was")  # the workers have their own, and the project finds it there
         ended(ae, DONE)
-        assert ae.rows()[0][:2] == ["shot", "██████████ 100 %"]
+        assert ae.rows()[0][:2] == ["shot", "██████ 100 %"]
         ae.until("all frames", lambda: images(out) == FRAMES)
         ae.until("their place", lambda: ae.rows()[0][2] == DONE)
         ae.until("a picture", lambda: any(f"shot: {name}" in ae.text() for name in FRAMES))

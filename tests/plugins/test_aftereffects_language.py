@@ -27,11 +27,12 @@ def lint(text: str) -> list[str]:
     return [f"{one['line']}: {one['message']}" for one in told["messages"]]
 
 
-def type_faults(text: str, folder: Path) -> str:
-    """What the compiler has against it, with the types of After Effects and no library of a browser."""
+def type_faults(text: str, folder: Path, version: str) -> str:
+    """What the compiler has against it, with the types of that After Effects and no library of a browser."""
     (folder / "panel.js").write_text(text, "utf-8")
     told = json.loads((STAGE / "tsconfig.json").read_text("utf-8"))
-    told["files"] = [str(STAGE / name) for name in told["files"]] + [str(folder / "panel.js")]
+    names = [name.replace("24.0", version) for name in told["files"]]
+    told["files"] = [str(STAGE / name) for name in names] + [str(folder / "panel.js")]
     (folder / "tsconfig.json").write_text(json.dumps(told), "utf-8")
     argv = [str(MODULES / ".bin" / "tsc"), "-p", str(folder)]
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
@@ -72,11 +73,12 @@ def test_newer_language_is_found(line: str) -> None:
 @needs_tools
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_the_panel_uses_after_effects_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["17.0", "18.0", "22.0", "24.0", "26.0"])
+def test_the_panel_uses_what_each_after_effects_from_2020_to_2026_has(tmp_path: Path, version: str) -> None:
     text = PANEL.read_text("utf-8")
-    assert type_faults(text, tmp_path) == ""
+    assert type_faults(text, tmp_path, version) == ""
     wrong = text.replace("app.project.renderQueue", "app.project.renderqueue", 1)
-    assert "renderqueue" in type_faults(wrong, tmp_path)
+    assert "renderqueue" in type_faults(wrong, tmp_path, version)
 
 
 def test_the_lock_file_names_no_registry() -> None:

@@ -22,20 +22,47 @@ def node(tmp_path: Path) -> Iterator[FakeNode]:
 # The network preference
 
 
-@pytest.mark.parametrize("is_old", [False, True])
+V1, V2 = "Main Pref Section", "Main Pref Section v2"
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [(V1, "MACHINE_SPECIFIC")],
+        [(V2, "MACHINE_SPECIFIC")],
+        [(V1, "MACHINE_INDEPENDENT")],
+        [(V2, "MACHINE_SPECIFIC", "stale"), (V1, "MACHINE_INDEPENDENT")],
+    ],
+)
 def test_a_closed_network_is_explained_and_noticed_when_it_is_opened(
-    node: FakeNode, tmp_path: Path, is_old: bool
+    node: FakeNode, tmp_path: Path, places: list[tuple[str, ...]]
 ) -> None:
-    with AfterEffects(tmp_path, None, networkAllowed=False, oldPreferences=is_old) as ae:
+    kept = [{"section": one[0], "kind": one[1], "isStale": len(one) > 2} for one in places]
+    with AfterEffects(tmp_path, None, networkAllowed=False, preferences=kept) as ae:
         assert "Allow Scripts to Write Files and Access Network" in ae.text()
+        assert cut_off(ae) == []
         ae.tick()
         assert node.asked == []
         ae.press("Refresh")
-        assert ae.commands == [4242]
+        assert ae.commands == []  # After Effects opens nothing from within a button's own turn
+        ae.tick()
+        assert ae.commands == [3131]
         ae.do("allow", network=True)
         ae.tick()
         assert "studio: 2 nodes, 1 rendering, 1 with After Effects" in ae.text()
         assert "Allow Scripts" not in ae.text()
+
+
+def test_where_the_preference_is_found_nowhere_the_panel_just_tries(node: FakeNode, tmp_path: Path) -> None:
+    with AfterEffects(tmp_path, None, preferences=[]) as ae:
+        assert "studio: 2 nodes" in ae.text()
+
+
+def cut_off(ae: AfterEffects) -> list[str]:
+    """Sentences that do not fit where they stand, at 6.3 by 16 pixels a letter."""
+    shown = [one for one in ae.widgets() if one["type"] == "statictext" and one["size"]]
+    assert len(shown) >= 3
+    return [one["text"] for one in shown if len(one["text"]) * 6.3 / one["size"][0] > one["size"][1] // 16]
 
 
 # The farm
@@ -51,10 +78,10 @@ def test_the_farm_and_the_newest_jobs_are_shown(node: FakeNode, tmp_path: Path) 
     node.answers["jobs"] = {"jobs": jobs, "total": 10_000}
     with AfterEffects(tmp_path, None) as ae:
         assert ae.rows() == [
-            ["shot 1", "██░░░░░░░░ 25 %", "rendering, 2 min left"],
-            ["shot 2", "██░░░░░░░░ 25 %", "failed: no licence"],
-            ["shot 3", "██░░░░░░░░ 25 %", "done, frames on their way, 2 min left"],
-            ["shot 4", "██░░░░░░░░ 25 %", "done"],
+            ["shot 1", "█░░░░░ 25 %", "rendering, 2 min left"],
+            ["shot 2", "█░░░░░ 25 %", "failed: no licence"],
+            ["shot 3", "█░░░░░ 25 %", "done, frames on their way, 2 min left"],
+            ["shot 4", "█░░░░░ 25 %", "done"],
         ]
         assert "and 9996 older" in ae.text()
         assert ae.cost.requests == 4  # hello, status, jobs and the newest one's picture
@@ -85,7 +112,7 @@ def test_names_in_any_writing_are_shown_as_they_are(node: FakeNode, tmp_path: Pa
         "total": 1,
     }
     with AfterEffects(tmp_path, None) as ae:
-        assert ae.rows() == [["Größe 日本 😀 \u2028", "██░░░░░░░░ 25 %", "failed: fällt aus"]]
+        assert ae.rows() == [["Größe 日本 😀 \u2028", "█░░░░░ 25 %", "failed: fällt aus"]]
 
 
 def test_nothing_is_asked_that_grows_with_the_farm(node: FakeNode, tmp_path: Path) -> None:

@@ -55,11 +55,12 @@ def test_the_newest_jobs_last_frame_is_shown_and_its_file_goes_with_the_panel(no
     node.answers["jobs"] = {"jobs": [row(1), row(2)], "total": 2}
     node.answers["thumbnail"] = pictured(png())
     with AfterEffects(tmp_path, None) as ae:
-        assert node.params_of("thumbnail") == {"job": "job1", "size": 128}
+        assert node.params_of("thumbnail") == {"job": "job1", "size": 128, "wait": False}
         assert files(ae) == [png()]
         assert image(ae) == str(next(ae.temporary.iterdir()))
         assert "shot 1: shot_0012.png" in ae.text()
         asked = len(node.asked)
+        node.answers["jobs"] = {"jobs": [row(1, eta_s=60), row(2)], "total": 2}
         ae.tick()
         assert [call for call in node.methods()[asked:] if call == "thumbnail"] == []  # no new frame, no new picture
         ae.do("close")
@@ -79,7 +80,7 @@ def test_another_frame_or_job_replaces_the_picture_and_never_more_than_one_file_
         assert "shot 1: shot_0013.png" in ae.text()
         ae.choose(1)
         ae.tick()
-        assert node.asked[-1] == ("thumbnail", {"job": "job2", "size": 128})
+        assert node.asked[-1] == ("thumbnail", {"job": "job2", "size": 128, "wait": False})
         assert len(files(ae)) == 1
         node.answers["jobs"] = {"jobs": [], "total": 0}
         ae.tick()
@@ -112,8 +113,24 @@ def test_a_picture_that_cannot_be_shown_leaves_words_and_no_file(
 def test_a_picture_that_is_taller_than_its_place_is_asked_for_smaller(node: FakeNode, tmp_path: Path) -> None:
     node.answers["jobs"] = {"jobs": [row(1)], "total": 1}
     node.answers["thumbnail"] = pictured(png(72, 128), width=72, height=128)
-    with AfterEffects(tmp_path, None):
-        assert node.asked[-1] == ("thumbnail", {"job": "job1", "size": 72})
+    with AfterEffects(tmp_path, None) as ae:
+        assert files(ae) == []
+        ae.tick()
+        assert node.asked[-1] == ("thumbnail", {"job": "job1", "size": 72, "wait": False})
+        assert files(ae) == [png(72, 128)]
+
+
+def test_while_a_picture_is_made_the_former_stays_and_nobody_waits(node: FakeNode, tmp_path: Path) -> None:
+    node.answers["jobs"] = {"jobs": [row(1)], "total": 1}
+    node.answers["thumbnail"] = pictured(png())
+    with AfterEffects(tmp_path, None) as ae:
+        node.answers["jobs"] = {"jobs": [row(1, frames={"total": 8, "done": 3})], "total": 1}
+        node.answers["thumbnail"] = {"frame": None, "reason": "", "is_coming": True}
+        ae.tick()
+        assert files(ae) == [png()]
+        node.answers["thumbnail"] = pictured(png(127, 71))
+        ae.tick()
+        assert files(ae) == [png(127, 71)]
 
 
 def test_pictures_that_a_crash_left_behind_are_removed(node: FakeNode, tmp_path: Path) -> None:

@@ -184,7 +184,9 @@ def test_frames_below_zero_and_of_broken_rates_are_numbered_as_after_effects_doe
 @pytest.mark.parametrize(
     ("output", "pattern"),
     [
-        ("a b#1 100%_[####].png", "a b#1 100%_####.png"),
+        ("a b 100%_[####].png", "a b 100%_####.png"),
+        ("a b#1_[####].png", None),
+        ("a b%04d.mov", None),
         ("Größe 日本_[##].exr", "Größe 日本_##.exr"),
         ("[compName]_[#####].png", "Shot 010_#####.png"),
         ("[width]x[height]_[##].png", "640x360_##.png"),
@@ -243,4 +245,39 @@ def test_a_submission_whose_answer_does_not_come_is_told_to_be_looked_for(tmp_pa
     ):
         ae.press("Send to peerfarm")
         assert "look whether the list shows it before you send it again" in ae.text()
+        assert ae.button("Send to peerfarm")["enabled"]
+
+
+def test_what_is_not_asked_is_told_beside_what_was_sent(node: FakeNode, tmp_path: Path) -> None:
+    project = shot(tmp_path, tmp_path / "out")
+    project["queue"][0]["outputs"] = [str(tmp_path / "out" / "shot.mov")]
+    project["comps"][0]["layers"].insert(0, {"broken": True})
+    with AfterEffects(tmp_path, project) as ae:
+        ae.press("Send to peerfarm")
+        assert "Sent: " in ae.text()
+        assert "Shot 010 is a movie: one machine renders it in one piece." in ae.text()
+        assert "Layer 1 of Shot 010 could not be read" in ae.text()
+
+
+def test_an_item_that_cannot_be_read_is_not_left_out_in_silence(node: FakeNode, tmp_path: Path) -> None:
+    project = shot(tmp_path, tmp_path / "out")
+    project["queue"].append({"broken": True})
+    with AfterEffects(tmp_path, project, confirm=False) as ae:
+        ae.press("Send to peerfarm")
+        assert "Item 2 of the render queue cannot be read and would be left out" in ae.asked[-1]
+    assert "submit" not in node.methods()
+
+
+def test_a_node_that_went_away_while_it_packed_keeps_no_button_from_the_artist(node: FakeNode, tmp_path: Path) -> None:
+    node.answers["submit"] = {"submission": "s1"}
+    node.answers["submission"] = {"state": "packing", "text": "hashing"}
+    with AfterEffects(tmp_path, shot(tmp_path, tmp_path / "out"), hasty=20) as ae:
+        ae.press("Send to peerfarm")
+        ae.tick()
+        assert "hashing" in ae.text()
+        node.stop()
+        ae.tick()
+        assert not ae.button("Send to peerfarm")["enabled"]
+        ae.press("Stop sending")
+        assert "peerfarm " in ae.text()
         assert ae.button("Send to peerfarm")["enabled"]

@@ -85,6 +85,7 @@ def test_whatever_answers_the_panel_says_a_sentence_and_after_effects_goes_on(tm
         AfterEffects(tmp_path, shot(tmp_path, tmp_path / "out"), hasty=20) as ae,
     ):
         assert words in ae.text()
+        assert all(len(line) < 200 for line in ae.text().splitlines())  # what its place holds
         ae.tick()
         ae.press("Send to peerfarm")
         assert ae.button("Send to peerfarm")["enabled"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,85 @@ def test_from_the_menu_to_the_frames_of_every_layer_and_camera(
     assert farm.duplicate_starts(job_id) == 0
 
 
+def test_a_jobs_row_has_its_last_frame_its_log_and_its_folder(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "ok")
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    opened = farm.directory / "opened"
+    browser = farm.directory / "bin" / "xdg-open"
+    browser.parent.mkdir()
+    browser.write_text(
+        f'#!/bin/sh\necho "$1 ${{LD_LIBRARY_PATH:-clean}}" > "{opened}.new" && mv "{opened}.new" "{opened}"\n'
+    )
+    browser.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{browser.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/autodesk/maya2025/lib")
+    world = show.world
+    open_panel(show)
+    world.click("shadow")
+    world.click("closeCam")
+    world.click("peerfarmSendButton")
+    world.pump(lambda: world.says("done, 4 of 4 frames"), 60)
+
+    def pictures() -> list[Path]:
+        shown = [widget.flags.get("image") for widget in world.widgets.values() if widget.kind == "image"]
+        return [Path(path) for path in shown if path]
+
+    world.pump(lambda: bool(pictures()))
+    with pictures()[0].open("rb") as stream:
+        assert check_image(stream, pictures()[0].stat().st_size, "x.png").width == 64
+    world.click("Log")
+    world.pump(lambda: any(widget.kind == "scrollField" for widget in world.widgets.values()))
+    logs = [widget for widget in world.widgets.values() if widget.kind == "scrollField"]
+    assert "Finished Rendering" in logs[0].flags["text"]
+    world.click("Folder")
+    world.pump(opened.exists)
+    assert opened.read_text("utf-8").split() == [str(show.project / "images" / "beauty"), "clean"]
+
+
+def test_packing_shows_how_far_it_is_and_can_be_given_up(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    farm.start()
+    with (show.project / "assets" / "odd.vdb").open("wb") as stream:
+        stream.truncate(3 << 30)  # without room on the disk, and long to read
+    show.world.add("smoke", "aiVolume", ("filename",), filename=str(show.project / "assets" / "odd.vdb"))
+    world = show.world
+    open_panel(show)
+    world.answers.append("Send anyway")  # nobody has Maya here
+    world.click("peerfarmSendButton")
+    world.pump(lambda: world.says("hashing") and world.says("3.2 GB"))
+    assert not world.find("peerfarmSendButton").flags["enable"]
+    assert world.find("peerfarmBar").kind == "progressBar"
+    world.click("Give up")
+    world.pump(lambda: world.says("cancelled"))
+    world.pump(lambda: world.find("peerfarmSendButton").flags["enable"])
+    assert ada.call("jobs")["jobs"] == []
+
+
+def test_a_scene_that_is_not_fit_to_be_sent_is_refused_in_mayapy_with_what_to_do(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    farm.start()
+    show.world.is_batch = True
+    show.world.is_modified = True
+    with pytest.raises(submit.NotSent, match='unsaved="save"'):
+        submit.submit()
+    (show.project / "sourceimages" / "lost.png").unlink()
+    with pytest.raises(submit.NotSent, match="allow_missing=True"):
+        submit.submit(unsaved="save")
+    assert show.world.saves == 1
+    show.world.scene = ""
+    with pytest.raises(submit.NotSent, match="never been saved"):
+        submit.submit(unsaved="save")
+    assert ada.call("jobs")["jobs"] == []
+
+
 def test_mayapy_sends_the_same_job_as_the_button(show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = artist(farm, monkeypatch)
     worker(farm, "ben", "ok")
@@ -130,6 +210,7 @@ def test_a_worker_without_a_licence_leaves_the_job_to_one_that_has_it(
     failed = [row for row in farm.attempts(sent, ada) if row["outcome"] == "failed"]
     assert failed
     assert all(row["worker"] == "ben" and "licence" in row["message"] for row in failed)
+    assert "another one has to take it" in failed[0]["message"]
 
 
 @pytest.mark.parametrize(

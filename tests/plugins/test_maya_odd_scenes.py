@@ -74,6 +74,14 @@ def test_a_sequence_with_a_shifted_frame_number_goes_along_whole(show: Show) -> 
     assert names(show, prepared(), folder) == ["plate.0001.jpg", "plate.0002.jpg", "plate.0003.jpg"]
 
 
+@pytest.mark.parametrize("path", ["/gone/of/ada/wood.png", "wood.png", "Z:/show/sourceimages/wood.png"])
+def test_a_texture_that_moved_into_the_projects_folder_is_found_as_maya_finds_it(show: Show, path: str) -> None:
+    show.world.nodes["wood"].attributes.update(fileTextureName=path, computedFileTextureNamePattern=path)
+    found = prepared()
+    assert str(show.textures[0]) in found.files
+    assert found.collected.missing == []
+
+
 def test_textures_that_arnold_converted_come_along_under_their_color_spaces_names(show: Show) -> None:
     folder = show.project / "sourceimages"
     for name in ("wood_sRGB_ACEScg.png.tx", "wood.png.tx", "woodland.tx"):

@@ -13,9 +13,17 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import maya_picture
 import pytest
 from maya_rig import ROOT, SETUP, RealFarm, RealNode, Show
 from peerfarm_maya import menu, panel
+from peerfarm_maya.board import JobRow, NodeRow, View
+
+from peerfarm.apps.base import Places
+from peerfarm.apps.maya import MayaApp
+from peerfarm.model.ids import JobId
+from peerfarm.model.pathmap import PathMap, PathRule
+from peerfarm.model.render import Capability, RenderTask
 
 SCRIPTS = ROOT / "plugins" / "maya" / "scripts"
 OWN = sorted((SCRIPTS / "peerfarm_maya").glob("*.py"))
@@ -250,6 +258,56 @@ def test_every_maya_command_and_flag_exists(tmp_path: Path) -> None:
     assert "Found" in ended.stdout or "Success" in ended.stdout, ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+def test_the_script_that_maps_paths_before_a_binary_scene_opens_uses_dirmap_as_maya_has_it(tmp_path: Path) -> None:
+    app = MayaApp()
+    params = app.check_params({"scene": "Z:/show/shot.mb"})
+    task = RenderTask("a", JobId("j"), "job", 0, "s", 0, "maya", params, (1,), "/out", "s_####.exr")
+    places = Places("/w", "/f", "", PathMap((PathRule("Z:/show", "/w/files"),)))
+    command = app.build(Capability("maya", "2025", "/m/bin/Render"), task, places)
+    (tmp_path / "userSetup.py").write_text(command.files["userSetup.py"], "utf-8")
+    ast.parse(command.files["userSetup.py"], feature_version=(3, 7))
+    ended = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", "", "--cache-dir", str(tmp_path), "userSetup.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.stdout.startswith("Success"), ended.stdout
+
+
 def test_the_module_file_has_a_place_for_version_and_path() -> None:
     words = (ROOT / "plugins" / "maya" / "peerfarm.mod.template").read_text("utf-8").split()
     assert words == ["+", "peerfarm", "@VERSION@", "@PATH@"]
+
+
+def test_rows_change_their_words_and_not_their_widgets_when_machines_and_jobs_change_places(show: Show) -> None:
+    opened = panel.show()
+    assert opened is not None
+    opened._ticker.stop()
+    world = show.world
+    nodes = [NodeRow(name, "live", "idle", False, 0.0) for name in ("ada", "ben")]
+    first = JobRow("1", "job 1", "active", "rendering", 0.5, "6 min", "", "/o", True, False, True, False, "", 1)
+    jobs = [first._replace(id="2", name="job 2"), first]
+    opened.farm.update(View(1, "s", "", False, tuple(nodes), tuple(jobs), 0, (), "s", ""))
+    assert world.says("rendering, 6 min left")
+    widgets = set(world.widgets)
+    busy = nodes[1]._replace(words="rendering frame 7", progress=0.5)
+    new = jobs[0]._replace(id="3", name="job 3", thumbnail="/t.png")
+    opened.farm.update(View(2, "s", "", False, (busy, nodes[0]), (new, jobs[0]), 1, (), "s", ""))
+    assert set(world.widgets) == widgets
+    assert [text for text in world.texts() if text.strip() in {"ada", "ben"}] == [" ben", " ada"]
+    assert world.says("job 3")
+    assert not world.says("job 1")
+    assert world.says("and 1 more")
+    asked: list[str] = []
+    opened.farm._jobs[0]._on_job(asked.append)
+    assert asked == ["3"]
+
+
+def test_the_readmes_picture_is_of_this_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEERFARM_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["maya_picture.py", str(tmp_path / "panel.svg")])
+    maya_picture.main()
+    drawn = (tmp_path / "panel.svg").read_text("utf-8")
+    kept = (ROOT / "plugins" / "maya" / "panel.svg").read_text("utf-8")
+    assert drawn == kept, "draw it anew: python tests/plugins/maya_picture.py plugins/maya/panel.svg"

@@ -5,42 +5,34 @@ Deeds that need something that is not there, such as a renderer to report on, do
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-import msgpack
-from storm_farm import ASH, ASH_KEY, ASHS_JOB, ELM, ELM_KEY, FARM, JOBS, LOGS, OAK, PEERS, THEIRS, Act, boot_of
-from storm_machine import APPS, Machine
+from storm_acts import SWELL, TIDE
+from storm_farm import ASH, ASH_KEY, ASHS_FILM, ASHS_JOB, ELM, ELM_KEY, FARM, JOBS, PEERS, THEIRS, Act
+from storm_machine import APPS
+from storm_peers import Peers
+from storm_requests import CHAIN, FILM, SEA
 
 from peerfarm.errors import PeerProtocolError
-from peerfarm.model.ids import JobId, LogId, NodeId, node_id_of
-from peerfarm.model.render import Discovered
+from peerfarm.model.ids import JobId, attempt_label
+from peerfarm.model.job import FilesMode
+from peerfarm.model.preview import PreviewOrder
+from peerfarm.model.render import AttemptRendered, Discovered
 from peerfarm.node import inputs
 from peerfarm.node.effects import CheckPaths, Inspect, ReadLog
 from peerfarm.protocol.jsonrpc import Request, decode_request, encode_request
 from peerfarm.protocol.localmethods import check_request
-from peerfarm.protocol.messages import (
-    About,
-    Beat,
-    Greeting,
-    JoinAsk,
-    Message,
-    Pull,
-    SnapshotGot,
-    VectorAsk,
-    VectorTell,
-    Whereabouts,
-    encode_message,
-)
-from peerfarm.state.actions import JobSubmitted, MemberAdded, TaskLeased, encode_action
+from peerfarm.protocol.messages import JoinAsk, Message, VectorTell, encode_message
+from peerfarm.state.actions import JobSubmitted, MemberAdded
+from peerfarm.state.farm import all_jobs
+from peerfarm.state.selectors import canonical, spec_of, tasks_in, unpublished_bits
 
-LONG = "\U0001d11e" * 200
 PATIENCE_S = 100.0
 """Longer than every limit after which a request is answered that nothing else answers."""
 _LETTERS = str.maketrans("0189", "klmn")
 
 
-class Storm(Machine):
+class Storm(Peers):
     """A node of two slots without a farm, until it founds one with two others."""
 
     def __init__(self) -> None:
@@ -48,10 +40,9 @@ class Storm(Machine):
         self._asked = 0
         self._jobs = 0
         self._clients = [1, 2, 3]
-        self._seqs: dict[tuple[NodeId, LogId], int] = {}
 
-    def found(self, ashs_job: bytes, *first_jobs: dict[str, Any]) -> None:
-        """Found a farm, let both peers in, one of which submits a job at once, and submit others."""
+    def found(self) -> None:
+        """Found a farm, let both peers in, one of which takes a task, and submit jobs."""
         self.result_of("init", name="studio")
         for node, key, name in ((ASH, ASH_KEY, "ash"), (ELM, ELM_KEY, "elm")):
             self.node.core.record(MemberAdded(node, key, name))
@@ -61,92 +52,21 @@ class Storm(Machine):
         self.turn()
         for peer in PEERS:  # what it holds: nothing, so that this node may give out tasks at once
             self.sends(peer, VectorTell(0, ()))
-        self.acts(ASH, [Act(ASH, 0, 1, JobSubmitted(ASHS_JOB, ashs_job))])
-        self.turn()
-        for job in first_jobs:
+        self.result_of("submit", job=FILM)
+        for job in (SEA, CHAIN):
             self.result_of("submit", job=job)
+        self.works(ELM, 0, "ask")
+        self.turn()
 
-    # Peers
+    def begins(self, is_prompt: bool) -> None:
+        """A peer submits its jobs, another wants its frames kept, and so does this node, which has rendered some.
 
-    def link(self, peer: NodeId, is_up: bool) -> None:
-        """A connection stands, or closed."""
-        self.greeted.discard(peer)
-        self.hear(inputs.LinkUp(peer) if is_up else inputs.LinkDown(peer))
-
-    def greet(self, peer: NodeId) -> None:
-        """A peer opens its side, unless it has."""
-        if peer not in self.greeted:
-            self.greeted.add(peer)
-            self.hear(inputs.LinkUp(peer))
-            self.hear(inputs.Received(peer, encode_message(Greeting(1, FARM, boot_of(peer)))))
-            about = About("peer", "1", True, 1, 1, (), (), (("ocean", "", ()),), 100, 4, ("127.0.0.1:2",))
-            self.hear(inputs.Received(peer, encode_message(about)))
-
-    def sends(self, peer: NodeId, message: Message | bytes) -> None:
-        """A greeted peer sends a message, or bytes that may be none."""
-        self.greet(peer)
-        if getattr(message, "boot", "") == THEIRS:
-            message = message._replace(boot=boot_of(peer))
-        if isinstance(message, VectorTell) and not message.token:
-            message = message._replace(token=self.questions.get(peer, 0))
-        self.hear(inputs.Received(peer, message if isinstance(message, bytes) else encode_message(message)))
-
-    def agrees(self, peer: NodeId, is_same: bool) -> None:
-        """A peer's heartbeat says that it holds what this node holds, and that it makes the same of it or not."""
-        core = self.node.core
-        told = core.hash.of(core.farm) if is_same else "another"
-        self.sends(peer, Beat(THEIRS, core.book.digest(), told, 1, 0, ()))
-
-    def grants(self, peer: NodeId, step: int, task: int, generation: int) -> None:
-        """A peer grants what this node last asked it for: perhaps a task that there is not."""
-        wish = self.wishes.get(peer)
-        if wish is not None:
-            lease = TaskLeased(wish.job, step, task, generation, 1, OAK, wish.boot, wish.request)
-            self.acts(peer, [Act(peer, 0, 1, lease)])
-
-    def catches_up(self, peer: NodeId, is_from_start: bool) -> None:
-        """A peer asks what there is, pulls everything, and takes every part of a snapshot."""
-        self.sends(peer, VectorAsk(1))
-        first = 1 if is_from_start else 5
-        positions = self.node.core.book.vector.items()
-        self.sends(peer, Pull(tuple((*key, min(first, position.seq), position.seq) for key, position in positions)))
-        for number in range(6):
-            self.sends(peer, SnapshotGot(number))
-
-    def says_all(self, peer: NodeId, parts: Iterable[Message]) -> None:
-        """A greeted peer sends several messages."""
-        for part in parts:
-            self.sends(peer, part)
-
-    def acts(self, peer: NodeId, acts: Iterable[Act]) -> None:
-        """A greeted peer sends actions."""
-        raws = []
-        for author, skipped, lamport, body, farm in acts:
-            key = (author, LOGS[author])
-            seq = max(self._seqs.get(key, 0), self.node.core.book.seq_of(key)) + 1
-            if not skipped:
-                self._seqs[key] = seq
-            raws.append(encode_action(farm, (*key, min(seq + skipped, (1 << 53) - 1)), lamport, 5, body))
-        self.sends(peer, msgpack.packb((5, raws)))
-
-    def not_admitted(self, _: bool) -> None:
-        """A member's door stayed shut."""
-        self.hear(inputs.NotAdmitted())
-
-    def knocks(self, said: Message | bytes) -> None:
-        """Somebody says something at the join socket, perhaps with the token of the last invitation."""
-        if isinstance(said, JoinAsk) and said.token == THEIRS:
-            said = said._replace(token=self.token)
-        self.hear(inputs.JoinAsked(1, said if isinstance(said, bytes) else encode_message(said), self._mint()))
-
-    def crowd(self, peer: NodeId) -> None:
-        """A peer adds two hundred members, and says that they have as many and as long addresses as can be."""
-        keys = [f"{number:0>40}" for number in range(200)]
-        self.acts(peer, [Act(peer, 0, 1, MemberAdded(node_id_of(key), key, "m" * 100)) for key in keys])
-        addresses = tuple(f"{number}{LONG}"[:200] for number in range(8))
-        for start in range(0, len(keys), 50):
-            places = tuple((node_id_of(key), addresses) for key in keys[start : start + 50])
-            self.sends(peer, Whereabouts(places))
+        From now on threads, the disk and the transfers are prompt, or wait to be asked.
+        """
+        self.dawdle(is_prompt)
+        self.works(ELM, 0, "keep")
+        self.runner(0, AttemptRendered("", (), 2.0))
+        self.acts(ASH, [Act(ASH, 0, 1, JobSubmitted(ASHS_JOB, SWELL)), Act(ASH, 0, 1, JobSubmitted(ASHS_FILM, TIDE))])
 
     # Users
 
@@ -163,12 +83,19 @@ class Storm(Machine):
             check_request(request)
         except PeerProtocolError:
             return 0
+        minted = self._mint()
         if method == "submit":
             self._jobs += 1
         self.witness.asked(self._clients[client], request.id, method)
-        event = inputs.LocalRequest(self._clients[client], request.id, method, request.params, self._mint())
+        event = inputs.LocalRequest(self._clients[client], request.id, method, request.params, minted)
         self.hear(event)
         return self._asked
+
+    def knocks(self, said: Message | bytes) -> None:
+        """Somebody says something at the join socket, perhaps with the token of the last invitation."""
+        if isinstance(said, JoinAsk) and said.token == THEIRS:
+            said = said._replace(token=self.token)
+        self.hear(inputs.JoinAsked(1, said if isinstance(said, bytes) else encode_message(said), self._mint()))
 
     def leaves(self, client: int) -> None:
         """A local connection closes; the next one there has another number."""
@@ -188,8 +115,10 @@ class Storm(Machine):
         self.ask(0, "inspect", {"app": "ocean", "path": "/scene"})
         self.ask(1, "submit", {"job": {"app": "ocean", "frames": "1", "output": "/out/late_####.png"}})
         self.turn()
-        self.orders = [order for order in self.orders if not isinstance(order, (CheckPaths, Inspect, ReadLog))]
+        never = (CheckPaths, Inspect, ReadLog, PreviewOrder)
+        self.orders.pending = [order for order in self.orders.pending if not isinstance(order, never)]
         self.hear(Discovered(APPS))
+        self.hear(inputs.Load(0, 1 << 40))
         for peer in list(self.node.presence.peers):
             self.link(peer, True)
             self.link(peer, False)
@@ -207,7 +136,7 @@ class Storm(Machine):
             self.ask(0, "log", {"job": row["id"]})
         self.settle_down(lambda: not self.witness.unanswered, PATIENCE_S)
 
-    def does_a_fresh_job(self) -> bool:
+    def does_a_fresh_job(self, files: str = "shared") -> bool:
         """Whether a job that is submitted now begins, though nobody else is there."""
         for row in self.result_of("jobs")["jobs"]:
             if row["status"] in {"active", "ready", "paused"}:
@@ -215,10 +144,30 @@ class Storm(Machine):
         self._jobs += len(JOBS)
         before = self.begun.copy()
         job = {"name": "fresh", "app": "ocean", "frames": "1-2", "output": "/out/f_####.png", "priority": 100}
-        self.ask(0, "submit", {"job": job})
         fresh = self._mint().job
+        self.ask(0, "submit", {"job": {**job, "files": files}})
         self.settle_down(lambda: fresh in self.begun, PATIENCE_S)
         return fresh in self.begun - before
+
+    def lost_pins(self) -> list[str]:
+        """Pins of frames that were here once and that nobody put in place yet, and that the store may lose."""
+        needed = []
+        for job, state in all_jobs(self.node.core.farm):
+            spec = spec_of(state)
+            if spec is None or spec.files is not FilesMode.PEERS or state.archived or state.deleted:
+                continue
+            for number, step in state.steps.items():
+                if number >= len(spec.steps):
+                    continue
+                for task in tasks_in(unpublished_bits(state, spec, number)):
+                    attempt = canonical(step, task)
+                    assert attempt is not None
+                    needed += [f"{kind}/{job}/{attempt_label(attempt[0])}" for kind in ("result", "keep")]
+        return [key for key in needed if key in self.orders.arrived and key not in self.orders.pins]
+
+    def needless_pins(self) -> list[str]:
+        """Pins that the store keeps and that the node does not know of, so that it will never let them go."""
+        return sorted(key for key in self.orders.pins if not self.node.pins.has(key))
 
     def result_of(self, method: str, **params: Any) -> dict[str, Any]:
         """What the node answers at once; its refusal is raised."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 from hypothesis import strategies as st
-from storm_farm import ASH, ASH_KEY, BOOT, ELM, FARM, JOBS, OAK, OAK_KEY, YEW, YEW_KEY, Act
+from storm_farm import ASH, ASH_KEY, ASHS_FILM, BOOT, ELM, FARM, JOBS, OAK, OAK_KEY, YEW, YEW_KEY, Act
 from storm_words import MOST, boots, counts, few, generations, jobs, leases, nodes, pick, reasons, steps, tasks, texts
 
 from peerfarm.model import job as spec
@@ -18,8 +18,11 @@ _OUT = {"output_dir": "/out", "output_pattern": "f_####.png"}
 _SEA = {"width": 16, "height": 16, "seconds_per_frame": 0, "seed": 1}
 
 
+_FILES: dict[str, Any] = {"files": spec.FilesMode.PEERS, "manifest": "ab" * 32, "manifest_bytes": 200}
+
+
 def _step(name: str, frames: tuple[spec.FrameRange, ...], **more: Any) -> spec.Step:
-    return spec.Step(name, "ocean", _SEA, frames, **(_OUT if frames else {}), **more)
+    return spec.Step(name, "ocean", _SEA, frames, **{**(_OUT if frames else {}), **more})
 
 
 _JOBS = (
@@ -38,6 +41,23 @@ _JOBS = (
             spec.Step("e", "ocean", {}, (), depends_on=(spec.Dependency(1),), run=spec.RunWhen.ALWAYS),
         ),
     ),
+    spec.JobSpec("film", "ada", (_step("sea", ((1, 6, 1),)),), priority=90, **_FILES),
+    spec.JobSpec("wide", "ada", (_step("sea", ((1, 400, 1),), chunk_size=200),), files=spec.FilesMode.PEERS),
+    spec.JobSpec(
+        "cut",
+        "ada",
+        (
+            _step("sea", ((1, 3, 1),)),
+            _step(
+                "mix",
+                ((1, 3, 1),),
+                depends_on=(spec.Dependency(0, spec.DependencyKind.FRAMES),),
+                output_pattern="mix_##.png",
+            ),
+        ),
+        overwrite=True,
+        **_FILES,
+    ),
 )
 specs = pick([msgpack.packb(encode_spec(job)) for job in _JOBS])
 ranges = few(st.tuples(tasks, tasks).map(sorted).map(tuple))
@@ -46,6 +66,7 @@ ending = (*place, leases)
 file_names = pick(["f_0001.png", "f_0002.png", "x" * 255])
 registers = pick([("priority", 100), ("priority", 0), ("paused", True), ("paused", False), ("pool", "night")])
 members = pick([(OAK, OAK_KEY), (ASH, ASH_KEY), (YEW, YEW_KEY)])
+doomed = pick([*JOBS[:6], ASHS_FILM, ASHS_FILM, JobId("q" * 12)])
 bodies = st.one_of(
     st.builds(a.FarmCreated, texts(100)),
     st.builds(lambda who, name: a.MemberAdded(*who, name), members, texts(100)),
@@ -53,8 +74,8 @@ bodies = st.one_of(
     st.builds(a.JobSubmitted, jobs, specs),
     st.builds(a.JobSubmitted, jobs, specs),
     st.builds(lambda job, to: a.JobChanged(job, *to), jobs, registers),
-    st.builds(a.JobDeleted, pick([*JOBS[:6], JobId("q" * 12)])),
-    st.builds(a.JobArchived, pick([*JOBS[:6], JobId("q" * 12)]), st.deferred(lambda: summaries)),
+    st.builds(a.JobDeleted, doomed),
+    st.builds(a.JobArchived, doomed, st.deferred(lambda: summaries)),
     st.builds(a.TasksCancelled, jobs, steps, ranges, generations),
     st.builds(a.TasksRetried, jobs, steps, ranges, generations),
     st.builds(a.TasksPublished, jobs, steps, ranges, generations),
@@ -95,3 +116,5 @@ acts = st.builds(
 
 SWELL = msgpack.packb(encode_spec(_JOBS[1]))
 """A job of one task that goes before all others."""
+TIDE = msgpack.packb(encode_spec(_JOBS[5]))
+"""A job whose files travel."""

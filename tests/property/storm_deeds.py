@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 from storm_acts import acts, file_names
 from storm_farm import ASH, YEW
+from storm_files import labels, said_of_orders, stray_files
 from storm_messages import newcomers, raw_bytes, said, snapshot_parts, welcomes
-from storm_requests import asked, asked_of_lonely
-from storm_words import MOST, counts, few, generations, jobs, leases, nodes, one_of, peers, pick, steps, tasks, texts
+from storm_requests import asked, asked_of_files, asked_of_lonely
+from storm_words import MOST, counts, few, generations, jobs, nodes, one_of, peers, pick, steps, tasks, texts
 
-from peerfarm.model.ids import attempt_label
+from peerfarm.model.preview import Previewed
 from peerfarm.model.render import (
     AttemptFailed,
     AttemptProgressed,
@@ -26,6 +27,7 @@ from peerfarm.model.render import (
     PublishResult,
 )
 from peerfarm.node import inputs
+from peerfarm.node.node import LEAST_ROOM_BYTES
 from peerfarm.protocol import messages as m
 
 
@@ -46,7 +48,6 @@ def _brief(value: object) -> str:
 
 # What this machine says
 
-labels = leases.map(attempt_label) | texts(20)
 results = few(st.builds(FrameFile, file_names, counts(), st.just(bytes(32))))
 runner_said = st.one_of(
     st.builds(AttemptStarted, labels, st.integers(1, 9)),
@@ -61,9 +62,12 @@ runner_said = st.one_of(
         st.none() | pick([0, 1, -9, 0xC0000005]),
         few(texts(5000)) | st.just(("\U0001d11e" * 2000,) * 40),
         pick([0.0, 2.0]),
+        few(labels),
+        few(nodes),
     ),
     st.builds(AttemptStopped, labels),
 )
+_WELL = st.builds(AttemptRendered, st.just(""), st.just(()), pick([0.01, 2.0]))
 tokens = st.integers(0, 9).map(str) | pick([f"{ASH}/1", f"{YEW}/{MOST}", ""])
 strays = st.one_of(
     runner_said.map(inputs.RunnerSaid),
@@ -80,26 +84,36 @@ strays = st.one_of(
     st.builds(inputs.RowsRead, nodes, few(st.binary(max_size=60)), st.booleans()),
     st.builds(inputs.JoinOpened, texts(99), texts(9)),
     st.builds(inputs.JoinAnswered, st.none() | raw_bytes | welcomes.map(m.encode_message), texts(99)),
-    st.builds(inputs.Load, pick([0, 100, 100_000])),
+    st.builds(inputs.Load, pick([0, 100, 100_000]), pick([None, 0, LEAST_ROOM_BYTES, 1 << 62])),
+    st.builds(Previewed, tokens, texts(9), texts(99), counts(), counts(), texts(9), texts(99)),
     st.builds(Discovered, st.just(()), few(texts(99))),
+    stray_files,
+    stray_files,
 )
 
 # All of it
 
-jumps = pick([0.0, 0.01, 0.1, 0.25, 0.5, 1.0, 2.0, 5.5, 31.0, 700.0, 1e6])
+jumps = pick([0.0, 0.01, 0.1, 0.25, 0.5, 1.0, 2.0, 5.5, 5.5, 31.0, 700.0, 1e6])
 said_by_members = st.tuples(st.just("sends"), peers, said)
 acted = st.tuples(st.just("acts"), peers, st.lists(acts, min_size=1, max_size=4))
+files = st.tuples(st.just("ask"), st.integers(0, 2), asked_of_files).map(lambda ask: (*ask[:2], *ask[2]))
 users = asked.flatmap(lambda ask: st.tuples(st.just("ask"), st.integers(0, 2), st.just(ask[0]), st.just(ask[1])))
-rendered = st.tuples(st.just("runner"), st.integers(0, 2), runner_said)
+rendered = st.tuples(st.just("runner"), st.integers(0, 2), runner_said | _WELL | _WELL)
+_ANSWERS = st.tuples(st.just("answer"), st.integers(0, 9), pick([True, True, True, False]))
 _DEEDS = [
     *[said_by_members] * 5,
     *[acted] * 5,
     *[users] * 6,
+    *[files] * 3,
     *[rendered] * 4,
     *[st.tuples(st.just("wait"), jumps)] * 4,
     *[st.tuples(pick(["agrees", "catches_up"]), peers, st.booleans())] * 2,
     *[st.tuples(st.just("grants"), peers, steps, tasks, generations)] * 2,
-    *[st.tuples(st.just("answer"), st.integers(0, 9), pick([True, False]))] * 2,
+    *[_ANSWERS] * 5,
+    *[st.tuples(st.just("says"), st.integers(0, 9), said_of_orders)] * 3,
+    *[st.tuples(st.just("works"), peers, st.integers(0, 9), pick(["ask", "keep", "keep", "render", "fail"]))] * 3,
+    *[st.tuples(st.just("keeps"), peers, st.integers(0, 3), pick(["", "", "unknown-lease", "it is busy"]))] * 2,
+    st.tuples(st.just("keeps_on"), peers, pick([0, 1, 500, 1000])),
     st.tuples(st.just("sends"), peers, raw_bytes),
     st.tuples(st.just("says_all"), peers, snapshot_parts()),
     st.tuples(st.just("link"), nodes, st.booleans()),
@@ -109,12 +123,13 @@ _DEEDS = [
     st.tuples(pick(["disk", "disk", "not_admitted"]), st.booleans()),
     st.tuples(st.just("leaves"), st.integers(0, 2)),
 ]
-_STARTS = st.tuples(st.just("restart"), st.booleans())
+_STARTS = st.tuples(st.just("restart"), st.booleans(), pick([False, False, True]))
 _CROWDS = st.tuples(st.just("crowd"), peers)
 _LONELY = [
     *[asked_of_lonely.flatmap(lambda ask: st.tuples(st.just("ask"), st.integers(0, 2), *map(st.just, ask)))] * 8,
-    *[st.tuples(st.just("answer"), st.integers(0, 9), pick([True, False]))] * 3,
+    *[_ANSWERS] * 3,
     *[st.tuples(st.just("wait"), jumps)] * 2,
+    st.tuples(st.just("says"), st.integers(0, 9), said_of_orders),
     *[said_by_members, acted] * 2,
     *_DEEDS[-8:],
 ]
@@ -130,9 +145,16 @@ def _turns(draw: st.DrawFn, kinds: list[st.SearchStrategy[Any]]) -> list[Deed]:
 def _storms(kinds: list[st.SearchStrategy[Any]]) -> st.SearchStrategy[list[list[Deed]]]:
     """Most storms are long, for much happens only after much else did."""
     turns = _turns(kinds)
-    return st.lists(turns, max_size=5) | st.lists(turns, max_size=40) | st.lists(turns, min_size=12, max_size=40)
+    long = st.lists(turns, min_size=12, max_size=40)
+    return one_of([st.lists(turns, max_size=40), long, long])
 
 
-storms_of_one_start = _storms(_DEEDS)
-storms = one_of([*[storms_of_one_start] * 4, *[_storms([*_DEEDS, _STARTS])] * 4, _storms([*_DEEDS, _CROWDS])])
+@st.composite
+def _begun(draw: st.DrawFn, kinds: list[st.SearchStrategy[Any]]) -> list[list[Deed]]:
+    """A storm over a farm that is at work."""
+    return [[Deed("begins", (draw(st.booleans()),))], *draw(_storms(kinds))]
+
+
+storms_of_one_start = _begun(_DEEDS)
+storms = one_of([*[storms_of_one_start] * 4, *[_begun([*_DEEDS, _STARTS])] * 4, _begun([*_DEEDS, _CROWDS])])
 lonely_storms = _storms([*_LONELY, _STARTS])

@@ -15,6 +15,8 @@ PEERS = (ASH, ELM)
 BOOT = BootId("bootboot")
 LOGS = {OAK: LogId("loglog22"), ASH: LogId("ashlog22"), ELM: LogId("elmlog22"), YEW: LogId("yewlog22")}
 ASHS_JOB = JobId("p" * 12)
+ASHS_FILM = JobId("r" * 12)
+"""Its files travel."""
 JOBS = tuple(JobId(letter * 12) for letter in "abcdef")
 THEIRS = "theirs"
 """In a message: the boot id or the token that would be right. A vector with token 0 answers the last question."""

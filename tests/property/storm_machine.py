@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from storm_farm import ASH, ASH_KEY, BOOT, FARM, LOGS, OAK, OAK_KEY
+from storm_farm import BOOT, LOGS, OAK, OAK_KEY
+from storm_orders import Orders
 from storm_witness import Witness
 
 from peerfarm.config import SharedRoot
@@ -19,15 +20,12 @@ from peerfarm.model.render import (
     Capability,
     Discovered,
     FrameFile,
-    Inspected,
-    PublishOrder,
-    PublishResult,
     RenderTask,
 )
 from peerfarm.node import Node, inputs
 from peerfarm.node.core import NodeSettings
-from peerfarm.node.effects import Answer, AskJoin, CheckPaths, Effects, Inspect, OpenJoin, ReadLog, ReadRows
-from peerfarm.protocol.messages import JoinTell, LeaseAsk, VectorAsk, decode_message, encode_message
+from peerfarm.node.effects import Answer, Effects, OpenJoin, ReadRows
+from peerfarm.protocol.messages import KeepAsk, LeaseAsk, VectorAsk, decode_message
 from peerfarm.state.entities import state_hash
 from peerfarm.store.memory import MemoryDisk, MemoryLog
 
@@ -45,6 +43,11 @@ class Machine:
         """The last ask for a lease to each peer."""
         self.token = ""
         """Of the last invitation."""
+        self.keep_asks: dict[NodeId, list[KeepAsk]] = {}
+        """What each peer was asked to keep."""
+        self.seen: set[str] = set()
+        """What came to pass so far, of all starts; see Witness."""
+        self.orders = Orders()
         self._disk = MemoryDisk()
         self._starts = 0
         self._begin()
@@ -69,10 +72,12 @@ class Machine:
         self._store = MemoryLog(self._disk)
         self._ledger = Ledger(self._store, self._release)
         self.node.snapshots.threshold = 60
-        self.node.start(recall(self.node, self._store, self._store.doubt), self.now_s)
-        self.witness = Witness(self.node)
+        remembered = recall(self.node, self._store, self._store.doubt)
+        remembered.pins = tuple(sorted(self.orders.pins))
+        self.node.start(remembered, self.now_s)
+        self.witness = Witness(self.node, self.seen)
         self.greeted: set[NodeId] = set()
-        self.orders: list[Any] = []
+        self.orders.pending = []
         self._is_prompt = True
         self._running: dict[int, RenderTask] = {}
         self.begun: set[JobId] = set()
@@ -96,6 +101,8 @@ class Machine:
                 self.questions[node] = message.token
             elif isinstance(message, LeaseAsk):
                 self.wishes[node] = message
+            elif isinstance(message, KeepAsk):
+                self.keep_asks.setdefault(node, []).append(message)
         self.is_over |= effects.is_over
         had_error = bool(self._ledger.error)
         self._ledger.take(effects, self.now_s)
@@ -108,8 +115,8 @@ class Machine:
         soon, self._soon = self._soon, []
         for event in soon:
             self.hear(event)
-        if self._is_prompt and self.orders:
-            orders, self.orders = self.orders, []
+        if self._is_prompt and self.orders.pending:
+            orders, self.orders.pending = self.orders.pending, []
             for order in orders:
                 self._end(order, True)
             self.turn()
@@ -123,9 +130,7 @@ class Machine:
             assert start.slot not in self._running
             self._running[start.slot] = start.task
             self.begun.add(start.task.job)
-        self.orders += [*effects.checks, *effects.inspections, *effects.log_reads, *effects.reads]
-        self.orders += [*effects.publishes, *(join for join in effects.joins if not hasattr(join, "ticket"))]
-        self.orders += effects.stops
+        self.orders.take(effects)
         self.answers |= {answer.id: answer for answer in effects.answers}
 
     def wait(self, seconds: float) -> None:
@@ -143,60 +148,64 @@ class Machine:
         if slots:
             slot = slots[which % len(slots)]
             task = self._running[slot]
-            if not isinstance(event, (AttemptStarted, AttemptProgressed)):
-                del self._running[slot]
-            self.hear(inputs.RunnerSaid(_of(event, task)))
+            if isinstance(event, (AttemptStarted, AttemptProgressed)):
+                self.hear(inputs.RunnerSaid(_of(event, task)))
+            else:
+                self._ends(slot, event)
+
+    def _ends(self, slot: int, event: Any) -> None:
+        task = self._running.pop(slot)
+        said = _of(event, task)
+        is_rendered = isinstance(said, AttemptRendered)
+        if task.frames or not is_rendered:
+            self.orders.ended(task, is_rendered=is_rendered)
+        self.hear(inputs.RunnerSaid(said))
 
     def told(self, event: Any) -> None:
         """Something arrives that perhaps nobody waits for."""
         said = getattr(event, "event", None)
         if said is not None and not isinstance(said, (AttemptStarted, AttemptProgressed)):
-            self._running = {slot: task for slot, task in self._running.items() if task.attempt != said.attempt}
+            for slot in [slot for slot, task in self._running.items() if task.attempt == said.attempt]:
+                self._ends(slot, said)
+                return
+        self.orders.heard(event)
         self.hear(event)
 
     def answer(self, which: int, is_well: bool) -> None:
         """A thread, the disk or the join socket ends what it was told to do."""
-        if self.orders:
-            self._end(self.orders.pop(which % len(self.orders)), is_well)
+        orders = self.orders.pending
+        if orders:
+            self._end(orders.pop(which % len(orders)), is_well)
+
+    def says(self, which: int, said: Any) -> None:
+        """Packing, a fetch or a delivery gets on, or ends in its own way."""
+        event = self.orders.say(which, said)
+        if event is not None:
+            self.hear(event)
 
     def _end(self, order: Any, is_well: bool) -> None:
-        problem = "" if is_well else "it cannot be"
-        match order:
-            case CheckPaths():
-                self.hear(inputs.PathsChecked(order.request, problem))
-            case Inspect():
-                self.hear(Inspected(order.request, {"frames": "1-3"} if is_well else None, problem))
-            case ReadLog():
-                self.hear(inputs.LogRead(order.token, "text" if is_well else None, order.offset, order.offset))
-            case ReadRows():
-                rows = self._store.read(*order.key, order.first, order.last, order.limit_bytes)
-                self.hear(inputs.RowsRead(order.node, tuple(rows)))
-            case PublishOrder():
-                self.hear(
-                    inputs.Published(
-                        PublishResult(order.attempt, order.job, order.step, order.task, problem, is_lost=not is_well)
-                    )
-                )
-            case OpenJoin():
-                self.token = order.token
-                self.hear(inputs.JoinOpened("peerfarm-join" if is_well else "", problem))
-            case AskJoin():
-                members = ((ASH, ASH_KEY, "ash", ()), (OAK, OAK_KEY, "oak", ()))
-                welcome = encode_message(JoinTell("", FARM, "studio", members)) if is_well else None
-                self.hear(inputs.JoinAnswered(welcome, problem))
-            case str():
-                for slot, task in list(self._running.items()):
-                    if task.attempt == order:
-                        del self._running[slot]
-                self.hear(inputs.RunnerSaid(AttemptStopped(order)))
+        if isinstance(order, ReadRows):
+            rows = self._store.read(*order.key, order.first, order.last, order.limit_bytes)
+            self.hear(inputs.RowsRead(order.node, tuple(rows)))
+        elif isinstance(order, str):
+            self.told(inputs.RunnerSaid(AttemptStopped(order)))
+        else:
+            self.token = order.token if isinstance(order, OpenJoin) else self.token
+            self.hear(self.orders.answer(order, "" if is_well else "it cannot be"))
 
     def disk(self, is_full: bool) -> None:
         """The disk has no room, or has room again."""
         self._disk.full = is_full
 
-    def restart(self, is_clean: bool) -> None:
-        """The program ends, in good order or by a crash, and starts again with what the disk holds."""
+    def restart(self, is_clean: bool, has_lost_pins: bool) -> None:
+        """The program ends, in good order or by a crash, and starts again with what the disk holds.
+
+        The store may have lost its book, which says what must be kept; then it keeps everything for a while.
+        """
         self.turn()
+        if has_lost_pins:
+            self.orders.pins.clear()
+            self.orders.arrived.clear()
         if is_clean and not self._ledger.error:
             self._store.close()
         else:
@@ -211,14 +220,13 @@ class Machine:
             self.hear(inputs.Tick())
             self.turn()
             for _ in range(20):
-                if not (self.orders or self._running) or is_enough():
+                if not (self.orders.pending or self._running) or is_enough():
                     break
-                for order in self.orders[:]:
-                    self.orders.remove(order)
+                orders, self.orders.pending = self.orders.pending, []
+                for order in orders:
                     self._end(order, True)
                 for slot in list(self._running):
-                    task = self._running.pop(slot)
-                    self.hear(inputs.RunnerSaid(_of(AttemptRendered("", (), 2.0), task)))
+                    self._ends(slot, AttemptRendered("", (), 2.0))
                 self.turn()
 
     def what_the_disk_tells(self) -> tuple[object, str]:
@@ -232,7 +240,8 @@ class Machine:
 
 def _of(event: Any, task: RenderTask) -> Any:
     """The event, told of that attempt; a result brings all its frames."""
-    if isinstance(event, AttemptRendered) and not event.frames and task.output_dir:
-        frames = tuple(FrameFile(task.frame_name(frame), 10, bytes(32)) for frame in task.frames)
+    if isinstance(event, AttemptRendered) and not event.frames and task.output_pattern:
+        names = [task.frame_name(frame) for frame in task.frames]
+        frames = tuple(FrameFile(name, 10, name.encode().rjust(32)[-32:]) for name in names)
         return AttemptRendered(task.attempt, frames, event.render_s)
     return type(event)(task.attempt, *(getattr(event, name) for name in event.__slots__[1:]))

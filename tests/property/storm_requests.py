@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from storm_farm import ASH, JOBS, OAK, YEW
+from storm_farm import ASH, ASHS_FILM, JOBS, OAK, YEW
 from storm_words import MOST, counts, pick, texts
 
 from peerfarm.protocol.localmethods import METHODS
@@ -22,6 +22,8 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "app": pick(["ocean", "command", "blender", "nuke", ""]),
     "frames": _FRAMES,
     "chunk": counts(),
+    "files": pick(["peers", "peers", "shared", "both"]),
+    "overwrite": odd_values,
     "output": pick(["/out/f_####.png", "/out/", "f.png", "", "/out/#_#.png", "/out/" + "x" * 250 + "#.png"]),
     "priority": pick([0, 50, 100, 101, -1]),
     "pool": texts(99),
@@ -36,6 +38,8 @@ good_job = st.fixed_dictionaries(
         "name": pick(["sea", "fine"]),
         "priority": pick([0, 100]),
         "tries": st.just(1),
+        "files": pick(["peers", "peers", "shared"]),
+        "overwrite": st.booleans(),
     },
 )
 odd_job = st.fixed_dictionaries({}, optional=_FIELDS)
@@ -70,6 +74,13 @@ _PARAMS: dict[str, st.SearchStrategy[Any]] = {
     "node": pick([OAK, ASH, YEW, "ash", "peer", "oak", ""]),
     "source": texts(30),
     "text": job_texts,
+    "directory": pick(["/home/out", "/home/out", "C:\\out", "out", "", "/\0", "/" + "x" * 5000]),
+    "overwrite": st.booleans(),
+    "allow_missing": st.booleans(),
+    "background": st.booleans(),
+    "files": st.lists(pick(["/scene.blend", "C:\\cloth.abc", "x", "", "/\0"]), max_size=3) | st.lists(odd_values),
+    "size": pick([16, 160, 0, 1 << 40]),
+    "submission": pick([*JOBS, "", "x"]),
 }
 
 
@@ -91,12 +102,36 @@ def request_params(draw: st.DrawFn, method: str) -> dict[str, Any]:
     return params
 
 
-methods = pick([*sorted(METHODS.keys() - {"stop", "init"}), "submit", "submit", "log", "log", "cancel", "retry", "job"])
+_OFTEN = ["submit", "submit", "log", "log", "cancel", "retry", "job", "fetch", "fetch", "cancel_fetch", "cancel_submit"]
+methods = pick([*sorted(METHODS.keys() - {"stop", "init"}), *_OFTEN])
 asked_of_lonely = pick([*sorted(METHODS.keys() - {"stop"}), *["init", "join"] * 4]).flatmap(
     lambda method: st.tuples(st.just(method), request_params(method))
 )
+_SCRAP = {"app": "ocean", "frames": "1", "output": "/o/#.png"}
+asked_of_files = pick(
+    [
+        ("submit", {"job": {"app": "ocean", "frames": "1-2", "output": "/out/f_####.png", "files": "peers"}}),
+        *[("submit", {"job": _SCRAP, "background": True}), ("submit", {"job": _SCRAP, "files": ["/cloth.abc"]})] * 3,
+        *[("cancel_submit", {})] * 3,
+        *(("cancel_submission", {"submission": job}) for job in JOBS[3:]),
+        *(("submission", {"submission": job}) for job in JOBS[3:]),
+        *[("fetch", {"job": JOBS[0]}), ("fetch", {"job": JOBS[0], "directory": "/home/out"})] * 2,
+        ("fetch", {"job": ASHS_FILM, "directory": "/home/out", "overwrite": True}),
+        *(("cancel_fetch", {"job": job}) for job in (JOBS[0], ASHS_FILM)),
+        ("thumbnail", {"job": JOBS[0]}),
+    ]
+)
 asked = methods.flatmap(lambda method: st.tuples(st.just(method), request_params(method)))
 
+FILM = {
+    "name": "film",
+    "app": "ocean",
+    "frames": "1-3",
+    "output": "/home/film_####.png",
+    "files": "peers",
+    "priority": 95,
+}
+"""Its files travel, and it begins at once."""
 SEA = {"name": "sea", "app": "ocean", "frames": "1-6", "chunk": 1, "output": "/out/sea_####.png"}
 CHAIN = {
     "name": "chain",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
-from storm_farm import ASH, ASHS_JOB, BOOT, ELM, JOBS, LOGS, OAK, PEERS, THEIRS, YEW
+from storm_farm import ASH, ASHS_FILM, ASHS_JOB, BOOT, ELM, JOBS, LOGS, OAK, PEERS, THEIRS, YEW
 
 from peerfarm.model import job as spec
 from peerfarm.model.ids import JobId, LogId, NodeId
@@ -39,7 +39,7 @@ def counts(*extremes: int) -> st.SearchStrategy[int]:
 
 peers = pick(PEERS)
 nodes = pick([OAK, ASH, ELM, YEW, NodeId("q" * 16)])
-jobs = pick([*JOBS[:2], *JOBS[:2], *JOBS[:4], ASHS_JOB, ASHS_JOB, JobId("q" * 12)])
+jobs = pick([*JOBS[:2], *JOBS[:2], *JOBS[:4], ASHS_JOB, ASHS_JOB, ASHS_FILM, ASHS_FILM, JobId("q" * 12)])
 logs = pick([*LOGS.values(), LogId("q" * 8)])
 boots = pick([THEIRS, THEIRS, THEIRS, BOOT, BOOT, "", "\u00e9" * 16])
 leases = st.tuples(nodes, logs, st.integers(1, 30) | pick([MOST])) | st.tuples(

@@ -71,6 +71,8 @@ MESSAGES: dict[str, Any] = {
     "KeepTold": m.KeepTold(LEASE, False, "its disk is full"),
     "KeepMoved": m.KeepMoved(LEASE, 250),
     "FilesStuck": m.FilesStuck(((JOB, True, "its list cannot be read"),)),
+    "PictureAsk": m.PictureAsk(7, LEASE, JOB, 0, 3, 160),
+    "PictureTell": m.PictureTell(7, "f_0001.exr", 160, 90, b"png", ""),
     "Whereabouts": m.Whereabouts(((OTHER, ("h:1",)),)),
     "JoinAsk": m.JoinAsk(1, "token", KEY, "oak", ("h:1",)),
     "JoinTell": m.JoinTell("", FARM, "north", ((NODE, KEY, "oak", ("h:1",)),)),

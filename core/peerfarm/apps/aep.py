@@ -149,7 +149,7 @@ def _alias(raw: bytes, translate: Callable[[str], str | None]) -> bytes:
     is_numbered = isinstance(link.get("platform"), int)
     named = "Win" if windows else "MacPOSIX"
     link |= {"fullpath": here, "platform": (1 if windows else 2) if is_numbered else named}
-    return json.dumps(link, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(link, sort_keys=True, separators=(",", ":")).encode()  # spelled as After Effects does
 
 
 def _reference(element: bytes, translate: Callable[[str], str | None]) -> bytes:

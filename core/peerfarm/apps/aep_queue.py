@@ -74,7 +74,12 @@ def queue_said(project: bytes) -> dict[str, Any]:
         raise AppFailed(
             f"the project's render queue cannot be read: {_ODD}", "Give --item, --frames and --output."
         ) from None
-    return {"items": items, "version": _version(root.first("head")), "warnings": []}
+    warnings = [
+        f"item {item['item']} ({item['comp']}) has {item['outputs']} outputs, and only the first is rendered"
+        for item in items
+        if item["is_queued"] and item["outputs"] > 1
+    ]
+    return {"items": items, "version": _version(root.first("head")), "warnings": warnings}
 
 
 def _version(head: Part | None) -> str:

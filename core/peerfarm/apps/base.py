@@ -23,6 +23,10 @@ class Candidate:
     """It is this application by its path alone, and need not answer."""
 
 
+PICTURE = "picture.png"
+"""A small PNG of an attempt's last frame, which a renderer may leave in its work directory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Directories that the runner prepared for one attempt; absolute paths."""

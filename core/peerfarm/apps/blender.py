@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from peerfarm.apps.base import Candidate, Command, ExpectedFile, Places
+from peerfarm.apps.base import PICTURE, Candidate, Command, ExpectedFile, Places
 from peerfarm.apps.blender_collect import collection, parse_collection
 from peerfarm.apps.blender_log import BlenderReader
 from peerfarm.apps.blender_params import FIELDS, SAFE_START, formats_for
@@ -111,6 +111,7 @@ class BlenderApp:
         order = {name: params[name] for name in ordered}
         order["scene"] = places.paths.translate(params["scene"]) or params["scene"]
         order["paths"] = places.paths.as_json()
+        order["picture"] = join_path(places.work, (PICTURE,))
         order["formats"] = formats_for(task.output_pattern, params["format"])
         order["frames"] = [(frame, join_path(places.frames, (task.frame_name(frame),))) for frame in task.frames]
         threads = ("-t", str(params["threads"])) if params["threads"] else ()

@@ -19,13 +19,16 @@ _STATEMENT = re.compile(
     rb'createNode\s+(?P<kind>\w+)(?:[^;"]|"(?:[^"\\]|\\.)*"){0,8000};'
     rb'|select\b(?P<select>(?:[^;"]|"(?:[^"\\]|\\.)*"){0,8000});'
     rb'|file\s(?P<file>(?:[^;"]|"(?:[^"\\]|\\.)*"){0,8000});'
-    rb'|setAttr\s+(?:-[a-z]+\s+(?:on|off|\d+)?\s*)*"\.(?P<attr>[^"]*)"\s+-type\s+"string"\s+'
+    rb'|setAttr\s+(?:-[a-z]+\s+(?:(?:on|off|\d+)\s+)?)*"\.(?P<attr>[^"]*)"\s+-type\s+"string"\s+'
     + _TEXT
-    + rb'|setAttr\s+(?:-[a-z]+\s+(?:on|off|\d+)?\s*)*"\.(?P<flag>uvt|ufe|uvTilingMode|useFrameExtension)"'
+    + rb'|setAttr\s+(?:-[a-z]+\s+(?:(?:on|off|\d+)\s+)?)*"\.(?P<flag>uvt|ufe|uvTilingMode|useFrameExtension)"'
     rb"\s+(?P<value>\w+)"
     rb")",
     re.MULTILINE,
 )
+_EDITED = re.compile(r'(\s*-type "string" ")([^"]+)("\s*)')
+"""A path that a scene gives a node of a reference: the text of a change holds it between quotation marks of its own."""
+_CHANGE = re.compile(rb'"\s*-type \\"string\\" \\"((?:[^"\\]|\\\\[^"])+)\\"\s*"')
 _NODE_NAME = re.compile(rb'-n(?:ame)?\s+"([^"]*)"')
 
 _FILE_ATTRIBUTES: dict[str, frozenset[str]] = {
@@ -95,6 +98,11 @@ def named(scene: bytes) -> tuple[NamedPath, ...]:
             given = _NODE_NAME.search(statement[0])
             node = _Node(kind, decoded(given[1], codec) if given else "")
     _keep(found, _files_of(node))
+    for change in _CHANGE.finditer(scene):
+        path = decoded(change[1], codec)
+        if _EXTENSIONS.search(path):
+            changed = NamedPath(_with_numbers(_Node(), path), "a change of a reference", is_certain=False)
+            _keep(found, [changed])
     return tuple(found.values())
 
 
@@ -112,11 +120,14 @@ def rewritten(scene: bytes, translate: Callable[[str], str | None]) -> bytes:
 
     def replaced(literal: re.Match[bytes]) -> bytes:
         text = decoded(literal[1], codec)
-        here = translate(text) if _ABSOLUTE.match(text) else None
-        if here is None or here == text:
+        edited = _EDITED.fullmatch(text)
+        before, path, after = edited.groups() if edited else ("", text, "")
+        here = translate(path) if _ABSOLUTE.match(path) else None
+        if here is None or here == path:
             return literal[0]
+        new = before + here.replace("\\", "/") + after
         try:
-            return b'"' + here.replace("\\", "/").replace('"', '\\"').encode(codec, "surrogateescape") + b'"'
+            return b'"' + new.replace('"', '\\"').encode(codec, "surrogateescape") + b'"'
         except UnicodeEncodeError as error:
             raise AppFailed(
                 f"the folder of the job's files has letters that the scene's encoding {codec} lacks",

@@ -33,12 +33,12 @@ _FATAL_LINES: tuple[tuple[re.Pattern[str], str, FailReason], ...] = tuple(
     for pattern, meaning, reason in (
         (
             r'Plug-?in, "[^"]+", was not found',
-            "this machine's Maya lacks a plug-in that the scene needs: {line}",
+            "the worker's Maya lacks a plug-in that the scene needs: {line}",
             FailReason.APP_NOT_FOUND,
         ),
         (
             r"Error encountered when initializing Maya",
-            "Maya could not start on this machine: {line}",
+            "Maya could not start on the worker: {line}",
             FailReason.APP_NOT_FOUND,
         ),
         (
@@ -61,7 +61,7 @@ _FATAL_LINES: tuple[tuple[re.Pattern[str], str, FailReason], ...] = tuple(
             "the camera that the job names is not in the scene: {line}",
             FailReason.APP_FAILED,
         ),
-        (r"Cannot open project", "the project's folder cannot be opened here: {line}", FailReason.APP_FAILED),
+        (r"Cannot open project", "the project's folder cannot be opened on the worker: {line}", FailReason.APP_FAILED),
         (r"Frame rendering aborted", "the renderer gave up on a frame: {last}", FailReason.APP_FAILED),
         (r"V-Ray error:", "V-Ray could not render: {line}", FailReason.APP_FAILED),
         (r"\(kFailure\)", "Maya could not render: {line}", FailReason.APP_FAILED),
@@ -98,7 +98,7 @@ class MayaReader:
                 return FrameAnnounced(frame, text(said, "path", 4096)), self._progress(frame)
             return ()
         if _LICENCE.search(line):
-            words = f"the renderer got no licence on this machine: {line[:300]}"
+            words = f"the renderer got no licence on the worker, so another one has to take it: {line[:300]}"
             return self._died(Fatal(words, FailReason.APP_NOT_FOUND, stop=True))
         for pattern, meaning, reason in _FATAL_LINES:
             if pattern.search(line):
@@ -125,7 +125,7 @@ class MayaReader:
             return None
         if exit_code == NOT_UNDERSTOOD:
             return Fatal(
-                f"Render did not understand its command line{last}; is the renderer installed in this machine's Maya?",
+                f"Render did not understand its command line{last}; is the renderer installed in the worker's Maya?",
                 FailReason.APP_NOT_FOUND,
             )
         if exit_code == FATAL:

@@ -26,7 +26,7 @@ _SELECTED = re.compile(
     rb"^select -ne :(?P<node>defaultRenderGlobals|defaultResolution|time1|renderLayerManager);" + _BODY, re.MULTILINE
 )
 _SET = re.compile(
-    rb'setAttr\s+(?:-[a-z]+\s+(?:on|off|\d+)?\s*)*"\.(?P<name>[\w.]+)"\s+(?:-type\s+"string"\s+)?(?P<value>'
+    rb'setAttr\s+(?:-[a-z]+\s+(?:(?:on|off|\d+)\s+)?)*"\.(?P<name>[\w.]+)"\s+(?:-type\s+"string"\s+)?(?P<value>'
     + _TEXT
     + rb"|[^\s;\"]+)\s*;"
 )

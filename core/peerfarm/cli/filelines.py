@@ -86,6 +86,8 @@ def job_lines(transfer: Mapping[str, Any], *, is_stuck: bool = False) -> Iterato
         yield f"frames on their way here: {coming}"
     for row in () if is_stuck else (transfer.get("stuck") or ())[:_SHOWN]:
         yield f"{text.clean(row['name'])} cannot take part: {text.clean(row['error'])}"
+    if coming := home_words(transfer.get("frames")):
+        yield f"frames on their way here: {coming}"
     single = transfer.get("single")
     if single:
         verb = "exists" if single["frames"] == 1 else "exist"

@@ -130,14 +130,14 @@ def build_job(wish: Wish, scene: Mapping[str, Any] | None) -> dict[str, Any]:
             raise RequestRefused(f"the app {wish.app} was given no {missing}", hint)
         if directory and not pattern:
             pattern = f"{stem}_####.png"
-        chosen = one.get("params", {})
-        own = {**chosen, **params, **{name: chosen[name] for name in _TELLING if chosen.get(name)}}
-        if wish.app == "maya" and wish.output:
-            own.setdefault("format", _format(pattern, said.get("format", "")))
+        chosen = given(one.get("params", {}))
+        own = {**chosen, **params, **{name: chosen[name] for name in _TELLING if name in chosen}}
+        if wish.app == "maya" and wish.output and (image_format := _format(pattern, said.get("format", ""))):
+            own.setdefault("format", image_format)
         step = {
             "name": one.get("name", "render"),
             "app": wish.app,
-            "params": {name: value for name, value in own.items() if value not in (None, "")},
+            "params": own,
             "frames": frames,
             "chunk": wish.chunk,
             "output": {"dir": directory, "pattern": pattern} if directory else None,

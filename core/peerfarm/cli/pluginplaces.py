@@ -83,14 +83,23 @@ def _version_of(program: Path) -> str:
 
 
 def _maya(system: str, environ: Mapping[str, str], home: Path) -> Iterator[Place]:
-    """One folder serves all versions: the module says where the plug-in lies."""
+    """One folder serves all versions: the module says where the plug-in lies.
+
+    On Windows there may be a second one: OneDrive can take the folder of documents over.
+    """
     usual = {"Windows": home / "Documents/maya", "Darwin": home / "Library/Preferences/Autodesk/maya"}
-    folder = Path(environ.get("MAYA_APP_DIR") or usual.get(system, home / "maya"))
+    folders = [Path(environ.get("MAYA_APP_DIR") or usual.get(system, home / "maya"))]
+    if system == "Windows" and not environ.get("MAYA_APP_DIR"):
+        clouds = {environ[name] for name in ("OneDrive", "OneDriveConsumer", "OneDriveCommercial") if environ.get(name)}
+        folders += [Path(cloud) / "Documents/maya" for cloud in sorted(clouds)]
+    there = [folder for folder in folders if folder.is_dir()]
     installed = {
         "Windows": Path(environ.get("PROGRAMFILES", "C:/Program Files")) / "Autodesk",
         "Darwin": Path("/Applications/Autodesk"),
     }.get(system, Path("/usr/autodesk"))
-    if folder.is_dir() or environ.get("MAYA_LOCATION") or any(installed.glob("[Mm]aya20*")):
+    if not there and (environ.get("MAYA_LOCATION") or any(installed.glob("[Mm]aya20*"))):
+        there = folders[:1]
+    for folder in there:
         yield Place("maya", "", folder / "modules")
 
 

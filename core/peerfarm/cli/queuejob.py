@@ -117,7 +117,18 @@ def _output(wish: Wish, item: Mapping[str, Any]) -> tuple[str, str]:
         cut = max(wish.output.rfind("/"), wish.output.rfind("\\"))
         return wish.output[:cut] or wish.output[: cut + 1], wish.output[cut + 1 :]
     chosen, name = split_output(wish.output)
+    if name and pattern and _kind(name) != _kind(pattern):
+        raise RequestRefused(
+            f"item {item['item']} ({item['comp']}) renders {_kind(pattern)} frames, and {name} ends otherwise",
+            f"End the name in .{_kind(pattern)}, or choose another output module in the project.",
+        )
     return chosen, name or pattern
+
+
+def _kind(name: str) -> str:
+    """A file's extension, one spelling for each format."""
+    extension = name.rpartition(".")[2].lower()
+    return {"jpeg": "jpg", "tiff": "tif"}.get(extension, extension)
 
 
 def _span(item: Mapping[str, Any]) -> str:

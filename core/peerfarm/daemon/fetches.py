@@ -148,6 +148,8 @@ class Fetches:
     def _prepared(self, fetch: _Fetch, *, is_root_next: bool) -> _Prepared:
         """In the thread that prepares: pin, read the manifest if it is here, make room, and look what is here."""
         order, pin = fetch.order, fetch.pin
+        if pin:
+            self._work.pin_is_wanted(pin)
         if order.is_manifest:
             root = order.refs[0]
             if root.size_bytes > MAX_MANIFEST_BYTES:

@@ -32,6 +32,8 @@ class FilesAlarm:
     """Something of the files went wrong that `status` should show."""
 
     text: str
+    is_over: bool = False
+    """The cause of the alarms that begin so is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,12 @@ class FileWork:
         self._cache = HashCache(data / "hashes.db")
         self._outputs = Outputs(data / "outputs.jsonl")
         self._transfers = Transfers(
-            keys, self._store, settings, self._alarm, tell_stranger=lambda *told: tell(FilesStranger(*told))
+            keys,
+            self._store,
+            settings,
+            self._alarm,
+            tell_calm=lambda beginning: tell(FilesAlarm(beginning, is_over=True)),
+            tell_stranger=lambda *told: tell(FilesStranger(*told)),
         )
         self.files = NodeFiles(self._store, self._transfers, self._outputs)
         self._packing: Packing | None = None
@@ -112,6 +119,8 @@ class FileWork:
             return
         if DOUBT_PIN in self.pins:
             self._settle_doubt(now_s, jobs())
+        if self._transfers.has_unreleased:
+            self._transfers.release(())
         self._next_told_s = now_s + TOLD_EVERY_S
         usage = self._store.usage()
         if usage.bytes > max(usage.quota_bytes, usage.pinned_bytes):

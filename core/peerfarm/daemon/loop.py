@@ -246,7 +246,7 @@ class Loop:
         if isinstance(event, PublishResult):
             self._node.handle(inputs.Published(event), now_s)
         elif isinstance(event, FilesAlarm):
-            self._node.core.alarm(event.text)
+            (self._node.core.calm if event.is_over else self._node.core.alarm)(event.text)
         elif isinstance(event, FilesStranger):
             self._node.core.tell("stranger", key=event.key, reason=event.reason)
         elif isinstance(event, (inputs.PathsChecked, Inspected, Previewed, *FILE_NEWS)):

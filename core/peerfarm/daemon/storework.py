@@ -23,6 +23,8 @@ BATCH_BYTES = 32 << 20
 BATCH_BLOCKS = 4096
 MAX_BEGUN = 1 << 16
 MAX_FULL = 100
+PINS_ALARM = "files that no job needs any more stay in this node's store"
+"""Stands until the disk lets them go."""
 
 _logger = logging.getLogger(__name__)
 
@@ -53,6 +55,8 @@ class StoreWork:
         """What is being fetched and was rendered: the quota does not bound it. Written by the transfer thread alone."""
         self.full: frozenset[str] = frozenset()
         """The last sentences that refused a block for want of room."""
+        self._unreleased: dict[str, None] = {}
+        """Pins that the disk did not let go; of the thread that prepares."""
 
     # From the transfer thread
 
@@ -76,16 +80,32 @@ class StoreWork:
         """Do something that takes long, after all that was asked for by this method before."""
         self._add("begin", work)
 
-    def release(self, keys: Sequence[str], failed: Callable[[str], None]) -> None:
-        """Let pins go, after what was to be prepared before; `failed` hears from any thread why one stays."""
+    @property
+    def has_unreleased(self) -> bool:
+        """Whether pins stayed that were to be let go: `release` tries them again."""
+        return bool(self._unreleased)
+
+    def release(self, keys: Sequence[str], alarm: Callable[[str], None], calm: Callable[[str], None]) -> None:
+        """Let pins go, after what was to be prepared before, and those that stayed at the last try.
+
+        Args:
+            alarm: Hears from any thread why some stay.
+            calm: Hears how such alarms begin when none does any more.
+        """
 
         def let_go() -> None:
-            for key in keys:
-                try:
+            had_some = self.has_unreleased
+            self._unreleased.update(dict.fromkeys(keys))
+            try:
+                while self._unreleased:
+                    key = next(iter(self._unreleased))
                     self._store.unpin(key)
-                except PeerfarmError as error:
-                    failed(f"{key} stays pinned: {error}")
-                    return
+                    del self._unreleased[key]
+            except PeerfarmError as error:
+                alarm(f"{PINS_ALARM}: {error}")
+            else:
+                if had_some:
+                    calm(PINS_ALARM)
 
         self.prepare(let_go)
 
@@ -100,6 +120,10 @@ class StoreWork:
                 failed(f"the store takes more room than `store_gb` allows: {error}")
 
         self.prepare(evict)
+
+    def pin_is_wanted(self, key: str) -> None:
+        """Something is about to be pinned under that key: it is not let go after all. In the thread that prepares."""
+        self._unreleased.pop(key, None)
 
     def close(self) -> None:
         """Begin nothing more."""

@@ -47,6 +47,7 @@ class Transfers:
 
     Args:
         tell_alarm: Called from the thread with a sentence for `status`.
+        tell_calm: The same with how alarms begin whose cause is gone.
         tell_stranger: The same with a key or an address, and a reason, of who knocked and was not let in.
         patience_s: How long a fetch waits for somebody who holds what is missing.
     """
@@ -58,11 +59,13 @@ class Transfers:
         settings: Settings,
         tell_alarm: Callable[[str], None],
         patience_s: float = PATIENCE_S,
+        tell_calm: Callable[[str], None] = lambda _: None,
         tell_stranger: Callable[[str, str], None] = lambda _key, _reason: None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._tell_alarm = tell_alarm
+        self._tell_calm = tell_calm
         self._tell_stranger = tell_stranger
         self._mesh = ZmqMesh(keys)
         self._swarm = Swarm(int.from_bytes(os.urandom(8)), patience_s)
@@ -117,18 +120,23 @@ class Transfers:
         self._do(lambda: self._reach(wanted))
 
     def release(self, keys: Sequence[str]) -> None:
-        """Let pins go: no fetch that was ordered before pins them again."""
+        """Let pins go: no fetch that was ordered before pins them again. And those that the disk did not let go."""
         gone = tuple(keys)
 
         def release() -> None:
             self._fetches.release(gone)
-            self._work.release(gone, self._tell_alarm)
+            self._work.release(gone, self._tell_alarm, self._tell_calm)
 
         self._do(release)
 
     def keep_quota(self) -> None:
         """Have the store within its quota again: it was lowered, or frames went past it, or pins were let go."""
         self._do(lambda: self._work.keep_quota(self._tell_alarm))
+
+    @property
+    def has_unreleased(self) -> bool:
+        """Whether the disk did not let pins go."""
+        return self._work.has_unreleased
 
     # From any thread
 

@@ -20,7 +20,8 @@ from peerfarm.node.presence import Presence
 from peerfarm.node.slots import Attempt
 from peerfarm.policy.keepers import keepers_of
 from peerfarm.policy.liveness import PeerState
-from peerfarm.protocol.messages import KeepAsk, KeepMoved, KeepTold, RunningAttempt
+from peerfarm.protocol.filemessages import KeepAsk, KeepMoved, KeepTold
+from peerfarm.protocol.messages import RunningAttempt
 from peerfarm.state.actions import TaskRendered, TaskReturned
 from peerfarm.state.farm import EMPTY_STEP, JobState, all_jobs, get_job, get_record
 from peerfarm.state.join import generation_of

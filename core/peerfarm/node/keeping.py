@@ -14,7 +14,7 @@ from peerfarm.node.peer import Peer
 from peerfarm.node.pins import Held, Pins, keep_key
 from peerfarm.node.presence import Presence
 from peerfarm.policy.liveness import PeerState
-from peerfarm.protocol.messages import KeepAsk, KeepMoved, KeepTold
+from peerfarm.protocol.filemessages import KeepAsk, KeepMoved, KeepTold
 from peerfarm.state.farm import EMPTY_STEP, Attempt, get_job, get_record
 
 MAX_UNDER_WAY = 1024

@@ -20,6 +20,7 @@ from peerfarm.node.homecoming import Homecoming
 from peerfarm.node.jobindex import JobIndex
 from peerfarm.node.keeping import Keeping
 from peerfarm.node.outcomes import Outcomes
+from peerfarm.node.owndisk import OwnDisk
 from peerfarm.node.pins import Pins
 from peerfarm.node.presence import Presence
 from peerfarm.node.publishing import Publishing
@@ -32,6 +33,7 @@ from peerfarm.node.travelling import TravellingJobs
 from peerfarm.node.views import Views
 from peerfarm.node.work import Work
 from peerfarm.policy.liveness import PeerState
+from peerfarm.protocol import filemessages as fm
 from peerfarm.protocol import messages as m
 from peerfarm.state.farm import Farm, JobState, get_job
 from peerfarm.state.reduce import apply_known
@@ -64,6 +66,7 @@ class Node:
         self.travelling = TravellingJobs()
         self.stuck = StuckFiles(self.core, self.presence, self.scenes.stuck)
         self.work = Work(self.core, self.presence, self.dispatch, self.index, self.scenes, self.copies, self.stuck)
+        self.own_disk = OwnDisk(self.core, self.work)
         self.publishing = Publishing(self.core, self.dispatch)
         self.homecoming = Homecoming(self.core, self.pins, self.keeping, self.publishing)
         files = (self.scenes, self.copies, self.stuck, self.homecoming)
@@ -109,12 +112,14 @@ class Node:
             m.LeaseAsk: self.dispatch.on_ask,
             m.LeaseWithdrawn: self.dispatch.on_withdrawn,
             m.LeaseRefused: lambda _peer, message: self.work.on_refused(message),
-            m.KeepAsk: self.keeping.on_ask,
-            m.KeepTold: self.copies.on_told,
-            m.KeepMoved: self.copies.on_moved,
-            m.FilesStuck: self.stuck.on_told,
+            fm.KeepAsk: self.keeping.on_ask,
+            fm.KeepTold: self.copies.on_told,
+            fm.KeepMoved: self.copies.on_moved,
+            fm.FilesStuck: self.stuck.on_told,
             m.LogAsk: self.requests.logs.on_log_ask,
             m.LogTell: self.requests.logs.on_log_tell,
+            fm.PictureAsk: self.requests.thumbnails.for_peers.on_ask,
+            fm.PictureTell: self.requests.thumbnails.on_tell,
         }
         self._inputs: dict[type[Any], Callable[[Any], None]] = {
             i.LinkUp: self._link_up,
@@ -139,8 +144,8 @@ class Node:
             i.LogRead: self.requests.logs.on_log_read,
             Previewed: self.requests.thumbnails.on_previewed,
             i.RowsRead: self.replication.on_rows,
-            i.DiskRefused: self._disk_refused,
-            i.DiskRecovered: self._disk_recovered,
+            i.DiskRefused: self.own_disk.refused,
+            i.DiskRecovered: self.own_disk.recovered,
             i.Load: self._load,
             i.Tick: lambda _: self._tick(),
             i.StopAsked: lambda _: self._stop(),
@@ -262,12 +267,12 @@ class Node:
 
     def _fetch_progressed(self, event: FetchProgressed) -> None:
         kind, _, rest = event.key.partition("/")
+        job, _, attempt = rest.partition("/")
         if kind == "scene":
-            self.scenes.on_progressed(JobId(rest), event)
+            self.scenes.on_progressed(JobId(job), event)
         elif kind == "keep":
             self.keeping.on_progressed(event)
         elif kind == "result":
-            job, _, attempt = rest.partition("/")
             self.fetching.on_progressed(JobId(job), attempt, event)
         self.homecoming.on_progressed(event)
 
@@ -345,35 +350,9 @@ class Node:
         self.presence.announce()
         self.work.wake()
 
-    def _disk_refused(self, event: i.DiskRefused) -> None:
-        if not self.core.disk_error:
-            self.core.disk_error = event.reason
-            self.core.not_durable = dict(event.waiting)
-            self.core.alarm(_disk_alarm(event.reason))
-
-    def _disk_recovered(self, event: i.DiskRecovered) -> None:
-        alarm = _disk_alarm(self.core.disk_error)
-        self.core.calm(alarm)
-        self.core.disk_error = ""
-        self.core.not_durable = {}
-        self.work.disk_recovered(event.dropped)
-
     def _load(self, event: i.Load) -> None:
         self.presence.load_percent = event.percent
-        self._note_room(event.free_bytes)
-
-    def _note_room(self, free_bytes: int | None) -> None:
-        """What the log itself needs must not be filled by work that cannot end well."""
-        core = self.core
-        if free_bytes is None:
-            return
-        if free_bytes < LEAST_ROOM_BYTES and not core.is_short_of_room:
-            core.is_short_of_room = True
-            core.alarm(_ROOM_ALARM)
-        elif free_bytes >= 2 * LEAST_ROOM_BYTES and core.is_short_of_room:
-            core.is_short_of_room = False
-            core.calm(_ROOM_ALARM)
-            self.work.wake()
+        self.own_disk.has_room(event.free_bytes)
 
     def _stop(self) -> None:
         self.core.is_stopping = True
@@ -381,12 +360,3 @@ class Node:
             self._is_stop_begun = True
             self.publishing.flush_marks()
             self.work.stop_all("node-stopped")
-
-
-LEAST_ROOM_BYTES = 64 * 1024 * 1024
-"""With less free on the disk of its own folder a node takes no new work; with twice as much it does again."""
-_ROOM_ALARM = f"less than {LEAST_ROOM_BYTES >> 20} MiB are free on the own disk: no new work until there is room"
-
-
-def _disk_alarm(reason: str) -> str:
-    return f"the disk refuses ({reason}): no new work until there is room"

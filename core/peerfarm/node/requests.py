@@ -39,7 +39,7 @@ class Requests:
         self.submitting = Submitting(core, presence, self.desk, pins)
         self.fetching = Fetching(core, self.control.found)
         self.logs = JobLogs(core, presence, self.desk, self.control.found)
-        self.thumbnails = Thumbnails(core, self.desk, self.control.found)
+        self.thumbnails = Thumbnails(core, presence, self.desk, self.control.found)
         self.traffic: Callable[[], Mapping[str, int]] = dict
         """What passed over the mesh since the start; the daemon knows."""
         self.listeners: set[int] = set()

@@ -18,7 +18,8 @@ from peerfarm.node.pins import Pins, scene_key
 from peerfarm.node.plaintext import plain
 from peerfarm.node.presence import Presence
 from peerfarm.policy.jobqueue import Rank
-from peerfarm.protocol.messages import MAX_FETCHING, MAX_STUCK, MAX_WHY, StuckRow
+from peerfarm.protocol.filemessages import MAX_STUCK, MAX_WHY, StuckRow
+from peerfarm.protocol.messages import MAX_FETCHING
 from peerfarm.state.farm import JobState, get_job
 from peerfarm.state.selectors import JobStatus, job_status, live_members, spec_of, submitter_of
 

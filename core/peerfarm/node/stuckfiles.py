@@ -10,7 +10,8 @@ from peerfarm.node.core import Core
 from peerfarm.node.peer import Peer
 from peerfarm.node.presence import Presence
 from peerfarm.policy.liveness import PeerState
-from peerfarm.protocol.messages import FilesStuck, StuckRow, encode_message
+from peerfarm.protocol.filemessages import FilesStuck, StuckRow
+from peerfarm.protocol.messages import encode_message
 
 AGAIN_S = 10.0
 """It is told again so often while it stands, for a message may get lost; at once when it changes or a peer comes."""

@@ -50,7 +50,7 @@ METHODS: dict[str, dict[str, tuple[type, ...]]] = {
         "offset?": _WHOLE,
         "tail?": _WHOLE,
     },
-    "thumbnail": {"job": _TEXT, "size?": _WHOLE},
+    "thumbnail": {"job": _TEXT, "size?": _WHOLE, "wait?": _FLAG},
     "pause": {"job": _TEXT},
     "resume": {"job": _TEXT},
     "cancel": {"job": _TEXT, "step?": _NAME_OR_INDEX, "tasks?": _TEXT},

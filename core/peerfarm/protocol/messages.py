@@ -11,8 +11,20 @@ from peerfarm.model import ids
 from peerfarm.model.ids import ActionId, JobId, LogId, NodeId
 from peerfarm.model.worker import AppTold
 from peerfarm.protocol.checks import Check, bytes_up_to, id_of, is_flag, many, row, text_up_to, whole
+from peerfarm.protocol.filemessages import (
+    MAX_PICTURE_BYTES,
+    MAX_PICTURE_EDGE,
+    MAX_STUCK,
+    MAX_WHY,
+    FilesStuck,
+    KeepAsk,
+    KeepMoved,
+    KeepTold,
+    PictureAsk,
+    PictureTell,
+)
 from peerfarm.state.actions import MAX_LAMPORT, is_action_id, is_key, unpack
-from peerfarm.state.payloads import MAX_STEP, MAX_TASK, Frame, is_frames
+from peerfarm.state.payloads import MAX_STEP, MAX_TASK, is_frames
 
 PROTOCOL_VERSION = 1
 """Greeted at first; a peer of another major version is told so and left alone."""
@@ -29,14 +41,8 @@ MAX_FETCHING = 4
 MAX_ROWS = 4096
 """Positions of logs in one message, some 200 KB; vectors and the snapshots that carry them go in parts."""
 
-MAX_STUCK = 16
-"""Jobs whose files a node cannot have, in one message."""
-MAX_WHY = 500
-
 RunningAttempt = tuple[ActionId, int, int]
 """(lease, progress in thousandths, frame being rendered or 0)."""
-StuckRow = tuple[JobId, bool, str]
-"""(job, whether its files will never be of use to the node that tells it, why it cannot have them)."""
 
 
 class Greeting(NamedTuple):
@@ -191,39 +197,6 @@ class LogTell(NamedTuple):
     is_complete: bool
 
 
-class KeepAsk(NamedTuple):
-    """I rendered these frames, or keep them for a worker that is away: keep a copy too, which you fetch from me."""
-
-    lease: ActionId
-    job: JobId
-    step: int
-    task: int
-    frames: tuple[Frame, ...]
-    """(name, size, blob id)."""
-
-
-class KeepTold(NamedTuple):
-    """The copy is durable here and kept from eviction, or there will be none."""
-
-    lease: ActionId
-    is_kept: bool
-    reason: str
-    """Why not."""
-
-
-class KeepMoved(NamedTuple):
-    """The copy is under way; sent now and then, so that whoever asked knows that waiting is worth it."""
-
-    lease: ActionId
-    thousandths: int
-
-
-class FilesStuck(NamedTuple):
-    """I would render these jobs and cannot have their files; of all others I can."""
-
-    rows: tuple[StuckRow, ...]
-
-
 class Whereabouts(NamedTuple):
     """Where other members can be dialled, as the sender knows (the paper's Known Worker List)."""
 
@@ -271,6 +244,8 @@ Message = (
     | KeepTold
     | KeepMoved
     | FilesStuck
+    | PictureAsk
+    | PictureTell
     | Whereabouts
     | JoinAsk
     | JoinTell
@@ -332,6 +307,18 @@ _TYPES: dict[int, tuple[type[Any], tuple[Check, ...]]] = {
     21: (KeepTold, (is_action_id, is_flag, text_up_to(400))),
     22: (KeepMoved, (is_action_id, whole(0, 1000))),
     23: (FilesStuck, (many(MAX_STUCK, row(_JOB, is_flag, text_up_to(MAX_WHY))),)),
+    24: (PictureAsk, (_COUNT, is_action_id, _JOB, whole(0, MAX_STEP), whole(0, MAX_TASK), whole(1, MAX_PICTURE_EDGE))),
+    25: (
+        PictureTell,
+        (
+            _COUNT,
+            text_up_to(255),
+            whole(0, MAX_PICTURE_EDGE),
+            whole(0, MAX_PICTURE_EDGE),
+            bytes_up_to(MAX_PICTURE_BYTES),
+            text_up_to(MAX_WHY),
+        ),
+    ),
     17: (
         JoinAsk,
         (whole(0, 1 << 16), text_up_to(100), is_key, text_up_to(100), many(MAX_TOLD_ADDRESSES, text_up_to(200))),

@@ -20,9 +20,11 @@ sys.path.append(str(Path(__file__).parent))  # Blender does not look for modules
 if TYPE_CHECKING:
     from peerfarm.renderers import blender_remap
     from peerfarm.renderers.blender_files import header_version
+    from peerfarm.renderers.blender_picture import leave_picture
 else:
     import blender_remap
     from blender_files import header_version
+    from blender_picture import leave_picture
 
 FAILED = 9
 """Exit code after an error that was told in a line of ours."""
@@ -183,6 +185,8 @@ def run(order: dict[str, Any]) -> None:
     try:
         for frame, path in order["frames"]:
             render_frame(scene, order, frame, path)
+        if scene.render.image_settings.file_format != "PNG":
+            leave_picture(scene, order["picture"])
     finally:
         bpy.app.handlers.render_stats.remove(on_stats)  # left in place, it makes the bpy module of 4.2 crash at exit
     tell("end")

@@ -32,6 +32,7 @@ from peerfarm.runner.frames import FramesPlace, free_bytes, prepare, verify
 from peerfarm.runner.header import Ending
 from peerfarm.runner.inputs import lay_out
 from peerfarm.runner.paths import check_path, is_label, name_fault
+from peerfarm.runner.previews import keep_picture
 from peerfarm.runner.process import Process
 from peerfarm.runner.rewrite import rewrite_scenes
 from peerfarm.runner.sharedpaths import paths_here, task_here
@@ -246,6 +247,8 @@ class Attempt:
         if self._frames is not None and not is_kept:
             shutil.rmtree(self._frames.path, ignore_errors=True)
         if self._has_started:
+            if isinstance(ending, AttemptRendered) and self._frames is not None:
+                keep_picture(self._work, self._directory)
             make_empty(self._work)
         process_end = (self._exit_code, self._wall_s) if self._has_started else None
         footer = header.footer(ending, process_end, self._survivors)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from peerfarm.errors import PeerfarmError
 from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
-from peerfarm.runner.failures import explain
+from peerfarm.runner.failures import explain, no_room_for
 from peerfarm.runner.files import Errand, Files, FilesLacking, FilesStopped
 from peerfarm.runner.frames import sync_directory
 from peerfarm.runner.naming import name_new
@@ -53,8 +53,12 @@ def deliver(
         if wanted:
             with files.bring([one.frame for one in wanted], order.holders, errand):
                 _make(output, is_asked_here=order.is_asked_here)
-                for one in wanted:
-                    problems += _put(output, one, order, files, errand)
+                for place, one in enumerate(wanted):
+                    try:
+                        problems += _put(output, one, order, files, errand)
+                    except OSError as refused:
+                        left = [other.frame for other in wanted[place:]]
+                        raise no_room_for(left, output, refused, comes_later=not order.is_asked_here) from refused
                     moved()
             sync_directory(output)
     except FilesLacking as error:

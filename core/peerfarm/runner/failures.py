@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
+from pathlib import Path
 
 from peerfarm.errors import AppNotFound, AppTimedOut, DiskFull, OutputMissing, PeerfarmError, RenderError
-from peerfarm.model.render import FailReason
+from peerfarm.model.render import FailReason, FrameFile
+from peerfarm.model.sizes import size_words
 from peerfarm.runner.files import FilesLacking, FilesUseless
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -39,6 +42,20 @@ class Stopped(Exception):
 def sentence(error: PeerfarmError) -> str:
     """The message and what to do about it, as one text for the artist."""
     return f"{error}. {error.hint}" if error.hint else str(error)
+
+
+def no_room_for(frames: Sequence[FrameFile], directory: Path, error: OSError, *, comes_later: bool) -> Exception:
+    """What to raise when these frames could not all be put into a folder: how much room they need, if it is that.
+
+    Args:
+        comes_later: It is tried again without anybody's doing.
+    """
+    if error.errno not in FULL:
+        return error
+    size = size_words(sum(frame.size_bytes for frame in frames))
+    what = frames[0].name if len(frames) == 1 else f"{len(frames)} frames from {frames[0].name} on"
+    then = "what is missing comes by itself then" if comes_later else "then take the frames once more"
+    return DiskFull(f"the disk of {directory} is full: {size} more are needed for {what}", f"Make room on it; {then}.")
 
 
 def explain_os_error(error: OSError) -> tuple[FailReason, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from peerfarm.apps.base import PICTURE
 from peerfarm.errors import PeerfarmError
 from peerfarm.model.job import FilesMode
 from peerfarm.model.preview import Previewed, PreviewOrder
@@ -20,7 +21,7 @@ from peerfarm.model.render import FrameFile, PublishOrder
 from peerfarm.runner.failures import explain
 from peerfarm.runner.files import Errand
 from peerfarm.runner.frames import own_directory
-from peerfarm.runner.paths import check_path, name_fault
+from peerfarm.runner.paths import check_path, is_label, name_fault
 from peerfarm.runner.process import ask_program
 from peerfarm.runner.sharedpaths import path_here, paths_here
 from peerfarm.runner.workplace import Workplace, make_empty
@@ -28,6 +29,7 @@ from peerfarm.runner.workplace import Workplace, make_empty
 LIMIT_S = 20.0
 _ANSWER_BYTES = 4 << 20
 _REMEMBERED = 64
+_PICTURE_BYTES = 1 << 20
 _PROGRAM = str(Path(__file__).parent.parent / "renderers" / "thumbnail.py")
 _ANSWER = "PICTURE "
 NOT_HERE = "the last frames of this job do not lie on this machine"
@@ -57,10 +59,10 @@ class Previews:
         try:
             make_empty(work)
             found = next((one for result in order.results if (one := self._find(result, work))), None)
-            if found is None:
-                return Previewed(order.request, reason=NOT_HERE)
-            told = self._picture(found, order.size, work)
-            if "reason" in told:
+            told = self._picture(found, order.size, work) if found is not None else {"reason": NOT_HERE}
+            if "reason" in told and (left := self._left(order, found)) is not None:
+                told, found = self._picture(left, order.size, work), left
+            if found is None or "reason" in told:
                 return Previewed(order.request, reason=str(told["reason"]))
             return Previewed(
                 order.request, found.frame.name, found.shown, int(told["width"]), int(told["height"]), str(told["png"])
@@ -85,6 +87,16 @@ class Previews:
             with suppress(PeerfarmError):  # it is not in the store
                 self.place.files.place(frame, copy, Errand(lambda: self.place.is_closing))
                 return _Found(frame, copy, "")
+        return None
+
+    def _left(self, order: PreviewOrder, found: _Found | None) -> _Found | None:
+        """The picture that a renderer on this machine left of a frame that cannot be read, or that lies elsewhere."""
+        for result in order.results:
+            frame = result.frames[-1]
+            is_wanted = found is None or found.frame == frame
+            path = self.place.attempts / result.attempt / PICTURE
+            if is_wanted and is_label(result.attempt) and _is_plain(path):
+                return _Found(frame, path, found.shown if found is not None else "")
         return None
 
     def _folders(self, result: PublishOrder) -> list[tuple[Path, bool]]:
@@ -129,9 +141,9 @@ class Previews:
         return told
 
     def _key(self, found: _Found, size: int) -> tuple[str, int, int]:
-        if not found.shown:
+        if not found.shown and found.path.name != PICTURE:
             return found.frame.sha256.hex(), 0, size
-        return found.shown, found.path.stat().st_mtime_ns, size
+        return str(found.path), found.path.stat().st_mtime_ns, size
 
 
 def _answer(printed: str) -> dict[str, Any] | None:
@@ -144,10 +156,18 @@ def _answer(printed: str) -> dict[str, Any] | None:
     return None
 
 
-def _is_plain(path: Path, size_bytes: int) -> bool:
-    """Whether a plain file of that size lies there: of another size it is not the task's result."""
+def keep_picture(work: Path, attempt: Path) -> None:
+    """Keep the small picture that a renderer left in its work directory, beside the attempt's log."""
+    picture = work / PICTURE
+    if _is_plain(picture) and picture.stat().st_size <= _PICTURE_BYTES:
+        with suppress(OSError):
+            picture.replace(attempt / PICTURE)
+
+
+def _is_plain(path: Path, size_bytes: int | None = None) -> bool:
+    """Whether a plain file, of that size, lies there: of another size it is not the task's result."""
     try:
         status = os.lstat(path)
     except (OSError, ValueError):
         return False
-    return stat.S_ISREG(status.st_mode) and status.st_size == size_bytes
+    return stat.S_ISREG(status.st_mode) and size_bytes in {None, status.st_size}

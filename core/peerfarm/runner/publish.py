@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from peerfarm.errors import PeerfarmError
 from peerfarm.model.render import FrameFile, PublishOrder, PublishResult
-from peerfarm.runner.failures import explain, explain_os_error
+from peerfarm.runner.failures import explain, no_room_for
 from peerfarm.runner.frames import open_plain, own_directory, sync_directory
 from peerfarm.runner.paths import check_path, name_fault
 
@@ -47,8 +47,11 @@ def publish(
         output = Path(check_path(order.output_dir, roots, node))
         source = Path(check_path(str(own_directory(str(output), order.job, order.attempt)), roots, node))
         is_changed = False
-        for frame in order.frames:
-            is_changed |= _publish_one(source, output, frame, order.attempt)
+        for place, frame in enumerate(order.frames):
+            try:
+                is_changed |= _publish_one(source, output, frame, order.attempt)
+            except OSError as refused:
+                raise no_room_for(order.frames[place:], output, refused, comes_later=True) from refused
             moved()
         if is_changed:
             sync_directory(output)
@@ -118,7 +121,7 @@ def _copy(source: Path, draft: Path, frame: FrameFile) -> None:
         except OSError as error:
             if error.filename is None:
                 error.filename = str(draft.parent / frame.name)
-            raise PeerfarmError(explain_os_error(error)[1]) from error
+            raise
 
 
 def _pour(original: BinaryIO, copy: BinaryIO) -> None:

@@ -16,6 +16,8 @@ from peerfarm.model.manifest import MAX_FILES
 MAX_SCENE_BYTES = 2 * 1024**3
 """A larger text is not read."""
 PROJECT_FILE = "workspace.mel"
+_TEXTURES = "sourceimages"
+"""What Maya calls a project's folder for textures, unless its owner says otherwise."""
 NESTED = 64
 """References within references; deeper ones are taken for a ring with a new name on each turn."""
 
@@ -111,7 +113,10 @@ class _Reading:
 
 
 def places_of(path: str, project: str, beside: str) -> Iterator[str]:
-    """Where a path that stands in a scene of the folder `beside` may lead to on this disk, best first."""
+    """Where a path that stands in a scene of the folder `beside` may lead to on this disk, best first.
+
+    Maya looks for what is nowhere else under its name alone among the project's textures.
+    """
     if "$" in path:
         path = os.path.expandvars(path)
     if _is_absolute(path):
@@ -119,10 +124,12 @@ def places_of(path: str, project: str, beside: str) -> Iterator[str]:
         head, slashes, rest = path[1:].partition("//")  # Maya writes PROJECT//PLACE-IN-PROJECT
         if slashes and head and project:
             yield os.path.normpath(os.path.join(project, rest))  # noqa: PTH118 - `..` is cut as text
-        return
-    for start in (project, beside):
-        if start:
-            yield os.path.normpath(os.path.join(start, path))  # noqa: PTH118 - as above
+    else:
+        for start in (project, beside):
+            if start:
+                yield os.path.normpath(os.path.join(start, path))  # noqa: PTH118 - as above
+    if project:
+        yield os.path.join(project, _TEXTURES, path.rpartition("/")[2])  # noqa: PTH118 - a text as the others
 
 
 def _expanded(path: str) -> Iterator[str]:
@@ -134,7 +141,7 @@ def _expanded(path: str) -> Iterator[str]:
     pattern = re.compile(".*" if name == ANY_NAME else r"-?\d+".join(map(re.escape, name.split(ANY_NUMBER))))
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - names alone
-    except OSError:
+    except (OSError, ValueError):  # ValueError: letters that no file system has
         return
     yield from (os.path.join(folder, one) for one in names if pattern.fullmatch(one))  # noqa: PTH118 - names alone
 

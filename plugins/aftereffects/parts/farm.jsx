@@ -83,6 +83,7 @@ PF.farm.rows = function (jobs) {
             bar: PF.text.bar(job.progress || 0),
             output: job.output || "",
             error: job.error || "",
+            stage: job.status + (job.published ? " published" : ""),
             done: job.frames ? job.frames.done || 0 : 0,
             canPause: job.status === "ready" || job.status === "active" || job.status === "blocked",
             canResume: job.status === "paused",

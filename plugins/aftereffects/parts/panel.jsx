@@ -4,6 +4,7 @@ PF.Board = function () {
     this.node = new PF.Node();
     this.view = new PF.farm.View();
     this.submission = null;
+    this.notes = "";
     this.rows = [];
     this.isClosed = false;
     this.task = 0;
@@ -49,13 +50,14 @@ PF.Board.prototype.build = function (place) {
     this.startNode.visible = false;
 
     this.notice = this.window.add("statictext", undefined, "", { multiline: true });
-    this.notice.preferredSize = [320, 50];
+    this.notice.preferredSize = [320, 64];
     this.state = this.window.add("statictext", undefined, "", { multiline: true });
-    this.state.preferredSize = [320, 34];
+    this.state.preferredSize = [320, 64];
     this.jobs = this.window.add("listbox", undefined, [], {
-        numberOfColumns: 3, showHeaders: true, columnTitles: ["Job", "Progress", "State"], columnWidths: [110, 120, 200]
+        numberOfColumns: 3, showHeaders: true, columnTitles: ["Job", "Progress", "State"], columnWidths: [110, 110, 210]
     });
     this.jobs.preferredSize = [320, 160];
+    this.jobs.alignment = ["fill", "fill"];
 
     this.more = this.window.add("statictext", undefined, "");
 

@@ -34,6 +34,8 @@ PF.picture.bytes = function (text) {
 PF.picture.View = function (image, words) {
     this.image = image;
     this.words = words;
+    this.wanted = "";
+    this.size = PF.picture.SIZE;
     this.shown = "";
     this.file = null;
     this.number = 0;
@@ -55,24 +57,31 @@ PF.picture.sweep = function () {
     }
 };
 
-// Asks only for a job whose frames are other ones than those that are shown. Throws PF.Fault.
+// Asks only for a job whose frames are other ones than those that are shown, and never waits while a picture is made:
+// it comes back for it. Throws PF.Fault.
 PF.picture.View.prototype.look = function (node, row) {
-    var wanted = row !== null && row.done > 0 ? row.id + " " + row.done : "", told;
+    var wanted = row !== null && row.done > 0 ? row.id + " " + row.done + " " + row.stage : "", told;
     if (wanted === this.shown) { return; }
     if (wanted === "") {
         this.clear("");
         this.shown = "";
         return;
     }
-    this.shown = wanted;
-    told = node.call("thumbnail", { job: row.id, size: PF.picture.SIZE });
-    if (told && told.height > PF.picture.HEIGHT && node.mayAsk()) {
-        told = node.call("thumbnail", { job: row.id, size: PF.picture.HEIGHT });
+    if (wanted !== this.wanted) {
+        this.wanted = wanted;
+        this.size = PF.picture.SIZE;
     }
-    if (told && told.frame && typeof told.png === "string" && told.png.length <= PF.picture.LONGEST) {
+    told = node.call("thumbnail", { job: row.id, size: this.size, wait: false }) || {};
+    if (told.is_coming === true) { return; }
+    if (told.height > PF.picture.HEIGHT && this.size > PF.picture.HEIGHT) {
+        this.size = PF.picture.HEIGHT;
+        return;
+    }
+    this.shown = wanted;
+    if (told.frame && typeof told.png === "string" && told.png.length <= PF.picture.LONGEST) {
         this.show(told, row);
     } else {
-        this.clear(told && told.reason ? "No picture: " + told.reason : "");
+        this.clear(told.reason ? "No picture: " + told.reason : "");
     }
 };
 

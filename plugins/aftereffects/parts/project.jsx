@@ -4,12 +4,12 @@ PF.project = {};
 
 PF.project.IMAGE = /\.(png|jpe?g|exr|tiff?|tga|dpx|cin|psd|psb|bmp|gif|hdr|iff|sgi|rla|rpf|ai|eps|pdf|webp)$/i;
 
-// {path, name, version, isDirty, items: [...], files: [...], missing: [...], fonts: [...], faults: [...]}; the path is
-// empty when the project was never saved.
+// {path, name, version, isDirty}, and lists: items, files, missing, fonts, and in words faults and unread items; the
+// path is empty when the project was never saved.
 PF.project.read = function () {
     var project = app.project, said = {
         path: "", name: "", version: PF.project.major(), isDirty: false,
-        items: [], files: [], missing: [], fonts: [], faults: []
+        items: [], files: [], missing: [], fonts: [], faults: [], unread: []
     };
     if (!project) { return said; }
     if (project.file) {
@@ -37,7 +37,7 @@ PF.project.readQueue = function (project, said) {
             try {
                 said.items.push(PF.project.readItem(project, item, i));
             } catch (fault) {
-                said.faults.push("Item " + i + " of the render queue could not be read: " + fault);
+                said.unread.push("Item " + i + " of the render queue cannot be read and would be left out: " + fault);
             }
         }
     }
@@ -148,7 +148,7 @@ PF.project.addFile = function (path, said) {
 PF.project.readFonts = function (project, said) {
     var i, fonts;
     try {
-        fonts = app.fonts ? app.fonts.missingOrSubstitutedFonts : null;
+        fonts = app["fonts"] ? app["fonts"].missingOrSubstitutedFonts : null;
         for (i = 0; fonts && i < fonts.length; i += 1) { said.fonts.push(fonts[i].postScriptName); }
     } catch (ignored) {
         said.faults.push("The project's fonts could not be checked in this version of After Effects.");

@@ -20,7 +20,7 @@ PF.Board.prototype.number = function (field, name, low, high) {
 };
 
 PF.Board.prototype.sendNow = function () {
-    var said, found, chosen, asked = [], i;
+    var said, found, chosen, asked = [], notes = [], i;
     if (this.submission !== null) {
         throw new PF.Fault("A project is being sent.", "Wait for it, or press Stop sending.");
     }
@@ -28,7 +28,8 @@ PF.Board.prototype.sendNow = function () {
     found = PF.submit.check(said);
     for (i = 0; i < found.length; i += 1) {
         if (found[i].kind === "stop") { throw new PF.Fault(found[i].sentence, found[i].remedy); }
-        if (found[i].kind === "ask") { asked.push(found[i].sentence + " " + found[i].remedy); }
+        if (found[i].kind === "ask") { asked.push(PF.text.stripped(found[i].sentence + " " + found[i].remedy)); }
+        if (found[i].kind === "note") { notes.push(PF.text.stripped(found[i].sentence + " " + found[i].remedy)); }
     }
     chosen = this.chosen(said.missing.length > 0 || said.fonts.length > 0);
     if (said.isDirty) {
@@ -46,6 +47,7 @@ PF.Board.prototype.sendNow = function () {
         this.say("Not sent.");
         return;
     }
+    this.notes = notes.slice(0, 2).join(" ");
     this.sent(this.node.call("submit", {
         job: PF.submit.job(said, chosen),
         files: PF.submit.files(said),
@@ -59,15 +61,21 @@ PF.Board.prototype.sent = function (answer) {
         this.submission = answer.submission;
         this.say("Packing");
     } else {
-        this.say(PF.farm.submission({ state: "done", answer: answer }).sentence);
+        this.say(PF.text.stripped(PF.farm.submission({ state: "done", answer: answer }).sentence + " " + this.notes));
     }
     this.view.hurry();
     this.enable();
 };
 
 PF.Board.prototype.stopSending = function () {
-    if (this.submission !== null) {
+    if (this.submission === null) { return; }
+    try {
         this.heard(this.node.call("cancel_submission", { submission: this.submission }));
+    } catch (fault) {
+        // A node that is gone packs nothing any more, and nobody should have to wait for it.
+        this.submission = null;
+        this.enable();
+        throw fault;
     }
 };
 
@@ -86,7 +94,7 @@ PF.Board.prototype.follow = function () {
 
 PF.Board.prototype.heard = function (row) {
     var told = PF.farm.submission(row);
-    this.say(told.sentence);
+    this.say(told.isDone ? PF.text.stripped(told.sentence + " " + this.notes) : told.sentence);
     if (told.isOver) {
         this.submission = null;
         this.view.hurry();

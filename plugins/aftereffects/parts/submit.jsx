@@ -7,6 +7,8 @@ PF.submit.UNSAVED = {
     unknown: "Machines render what is saved, and this After Effects does not say whether all is. Save and send?"
 };
 PF.submit.MANY = 4000;
+// What stands for a frame's number anywhere in a job.
+PF.submit.NUMBERS = /#|%0?\d*d|\$F\d?/;
 PF.submit.BAD_NAME = /[\\\/:*?"<>|\x00-\x1f]/;
 
 // What speaks against sending: {kind: "stop" | "ask" | "note", sentence, remedy}.
@@ -37,6 +39,10 @@ PF.submit.check = function (said) {
             say("stop", "The output name " + item.pattern + " has words that only After Effects can fill in.",
                 "Choose a name with [compName] and [####] alone.");
         }
+        if (PF.submit.NUMBERS.test(item.pattern.replace(/#+/, ""))) {
+            say("stop", "The output name " + item.pattern + " has more than one place for the frame's number.",
+                "Use # and %d in [####] alone.");
+        }
         key = item.directory + "/" + item.pattern;
         if (item.pattern !== "" && seen[key]) {
             say("stop", item.name + " and " + seen[key] + " write into the same files, " + item.pattern + ".",
@@ -61,6 +67,7 @@ PF.submit.check = function (said) {
         say("ask", "Fonts are missing: " + said.fonts.slice(0, 5).join(", ") + ".",
             "Install them, or send all the same.");
     }
+    for (i = 0; i < said.unread.length && i < 5; i += 1) { say("ask", said.unread[i], ""); }
     for (i = 0; i < said.faults.length && i < 5; i += 1) { say("note", said.faults[i], ""); }
     return found;
 };

@@ -17,10 +17,12 @@ PF.text.base = function (path) {
 
 PF.text.plural = function (count, one, many) { return count + " " + (count === 1 ? one : many); };
 
-// A share of 1 as a bar of ten cells and a percentage.
+PF.text.CELLS = 6;
+
+// A share of 1 as a bar of a few cells and a percentage.
 PF.text.bar = function (share) {
-    var full = Math.floor(Math.max(0, Math.min(1, share)) * 10 + 0.0001), out = "", i;
-    for (i = 0; i < 10; i += 1) { out += i < full ? "\u2588" : "\u2591"; }
+    var full = Math.floor(Math.max(0, Math.min(1, share)) * PF.text.CELLS + 0.0001), out = "", i;
+    for (i = 0; i < PF.text.CELLS; i += 1) { out += i < full ? "\u2588" : "\u2591"; }
     return out + " " + Math.floor(share * 100 + 0.0001) + " %";
 };
 

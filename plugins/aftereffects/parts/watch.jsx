@@ -38,17 +38,21 @@ PF.Board.prototype.describe = function () {
     for (i = 1; queue && i <= queue.numItems; i += 1) {
         if (queue.item(i).status === RQItemStatus.QUEUED) {
             count += 1;
-            if (names.length < 3) { names.push(queue.item(i).comp.name); }
+            if (names.length < 3) { names.push(PF.Board.nameOf(queue.item(i))); }
         }
     }
     this.queue.text = count === 0 ? "Nothing is queued in the render queue." :
         PF.text.plural(count, "queued item", "queued items") + ": " + names.join(", ") + (count > 3 ? ", \u2026" : "");
 };
 
+PF.Board.nameOf = function (item) {
+    try { return item.comp.name; } catch (ignored) { return "?"; }
+};
+
 PF.Board.prototype.refreshNow = function () {
     if (!PF.network.isAllowed()) {
         this.state.text = PF.network.explain();
-        app.executeCommand(app.findMenuCommandId("Scripting & Expressions..."));
+        PF.network.openPreferences();
         return;
     }
     this.say("");

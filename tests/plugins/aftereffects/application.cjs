@@ -9,6 +9,7 @@ class FootageItem {}
 class FileSource {}
 class SolidSource {}
 
+const PREFType = { PREF_Type_MACHINE_SPECIFIC: 8412, PREF_Type_MACHINE_INDEPENDENT: 8413 };
 const RQItemStatus = { QUEUED: 3015, DONE: 3019, UNQUEUED: 3014 };
 const FramesCountType = { FC_START_0: 2612, FC_START_1: 2613, FC_TIMECODE_CONVERSION: 2614 };
 
@@ -64,6 +65,10 @@ function comps(told, File) {
 }
 
 function queueItem(told, made, File) {
+    if (told.broken) {
+        const status = RQItemStatus.QUEUED;
+        return { status, get comp() { throw new Error("After Effects error: the item is invalid"); } };
+    }
     const outputs = (told.outputs || []).map((file) => ({ file: file === null ? null : new File(file) }));
     const comp = made.get(told.comp);
     return { comp, status: RQItemStatus[told.status || "QUEUED"], timeSpanStart: told.start || 0,
@@ -93,15 +98,17 @@ function project(told, File) {
 function application(told, File, runText) {
     const hidden = { tasks: [], commands: [], isAllowed: told.networkAllowed !== false };
     let taskId = 0;
-    const section = told.oldPreferences ? "Main Pref Section" : "Main Pref Section v2";
+    const places = told.preferences || [{ section: "Main Pref Section", kind: "MACHINE_SPECIFIC" }];
+    const kept = (where, kind = PREFType.PREF_Type_MACHINE_SPECIFIC) => places.find((one) => (
+        one.section === where && PREFType[`PREF_Type_${one.kind}`] === kind));
     const app = {
         version: told.version || "24.1x77",
         project: told.project ? project(told.project, File) : null,
         preferences: {
-            havePref: (where) => where === section,
-            getPrefAsLong(where) {
-                if (where !== section) { throw new Error("After Effects error: no such preference"); }
-                return hidden.isAllowed ? 1 : 0;
+            havePref: (where, key, kind) => Boolean(kept(where, kind)),
+            getPrefAsLong(where, key, kind) {
+                if (!kept(where, kind)) { throw new Error("After Effects error: no such preference"); }
+                return kept(where, kind).isStale || !hidden.isAllowed ? 0 : 1;
             },
         },
         scheduleTask(code, ms) {
@@ -110,19 +117,21 @@ function application(told, File, runText) {
             return taskId;
         },
         cancelTask(id) { hidden.tasks = hidden.tasks.filter((task) => task.id !== id); },
-        findMenuCommandId: (name) => (name === "Scripting & Expressions..." ? 4242 : 0),
-        executeCommand(id) { hidden.commands.push(id); },
+        executeCommand(id) { if (hidden.isTurn) { hidden.commands.push(id); } },
     };
     if (told.missingFonts) {
         app.fonts = { missingOrSubstitutedFonts: told.missingFonts.map((name) => ({ postScriptName: name })) };
     }
     hidden.open = (next) => { app.project = next ? project(next, File) : null; };
+    // A command that is called outside a task's turn is lost, as in After Effects.
     hidden.turn = () => {
         const due = hidden.tasks.splice(0);
+        hidden.isTurn = true;
         due.forEach((task) => runText(task.code));
+        hidden.isTurn = false;
         return due.map((task) => task.ms);
     };
-    return { app, hidden, globals: { app, CompItem, FootageItem, FileSource, RQItemStatus, FramesCountType } };
+    return { app, hidden, globals: { app, PREFType, CompItem, FootageItem, FileSource, RQItemStatus, FramesCountType } };
 }
 
 module.exports = { application };

@@ -3,7 +3,7 @@
 "use strict";
 
 const known = ["$", "app", "alert", "confirm", "system", "File", "Folder", "Socket", "Window", "Panel", "CompItem",
-    "FootageItem", "FileSource", "ScriptUI", "RQItemStatus", "FramesCountType"];
+    "FootageItem", "FileSource", "ScriptUI", "PREFType", "RQItemStatus", "FramesCountType"];
 
 module.exports = [{
     files: ["**/*.jsx"],

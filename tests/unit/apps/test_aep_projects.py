@@ -149,6 +149,7 @@ def test_the_render_queue_tells_items_frames_and_outputs() -> None:
     ]
     said = queue_said(aep([], items, [{"name": "Whole", "duration": 2, "start": -0.2}]))
     assert said["version"] == "24"
+    assert said["warnings"] == []
     assert [(one["item"], one["comp"], one["is_queued"]) for one in said["items"]] == [
         (1, "Shot", True),
         (2, "Later", False),
@@ -158,6 +159,13 @@ def test_the_render_queue_tells_items_frames_and_outputs() -> None:
     assert (first["frame_start"], first["frame_end"]) == (10, 17)
     assert (first["output_dir"], first["output_pattern"]) == ("/out", "shot_####.png")
     assert (third["frame_start"], third["frame_end"], third["output_pattern"]) == (-5, 44, "x.png")
+
+
+def test_further_outputs_of_an_item_are_warned_of() -> None:
+    twice = {**ITEM, "outputs": ["/out/shot_[####].png", "/out/shot.mov"]}
+    said = queue_said(aep([], [twice, {**twice, "status": "DONE"}]))
+    assert said["warnings"] == ["item 1 (Shot) has 2 outputs, and only the first is rendered"]
+    assert said["items"][0]["output_pattern"] == "shot_####.png"
 
 
 @pytest.mark.parametrize(

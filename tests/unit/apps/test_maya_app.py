@@ -60,8 +60,28 @@ def test_what_the_scene_is_to_decide_is_not_said() -> None:
     assert options(order_of(task_of())).keys() & {"-cam", "-rl", "-x", "-y", "-of", "-proj", "-ai:alf"} == set()
 
 
-def test_arnold_stops_rather_than_watermark_frames() -> None:
-    assert options(order_of(task_of(renderer="arnold")))["-ai:alf"] == "true"
+def test_arnold_stops_rather_than_watermark_frames_tells_its_progress_and_numbers_them() -> None:
+    given = options(order_of(task_of(renderer="arnold", format="jpg")))
+    assert (given["-ai:alf"], given["-ai:lve"], given["-ai:ltc"]) == ("true", "2", "true")
+    assert (given["-fnc"], given["-of"]) == ("name.#.ext", "jpeg")
+    assert options(order_of(task_of(renderer="sw", format="jpg")))["-of"] == "jpg"
+
+
+@pytest.mark.parametrize(
+    ("system", "usual"),
+    [
+        ("Linux", "/usr/autodesk/maya20*/bin/Render"),
+        ("Darwin", "/Applications/Autodesk/maya20*/Maya.app/Contents/bin/Render"),
+        ("Windows", r"C:\Program Files\Autodesk\Maya20*\bin\Render.exe"),
+    ],
+)
+def test_render_is_looked_for_where_its_owner_says_first_and_then_where_it_is_installed(
+    system: str, usual: str
+) -> None:
+    paths = [candidate.path for candidate in APP.candidates(system, ("/studio/Render",))]
+    assert paths[0] == "/studio/Render"
+    assert paths[1].startswith("$MAYA_LOCATION")
+    assert usual in paths[2:]
 
 
 def test_a_renderer_that_is_none_is_refused() -> None:

@@ -9,6 +9,7 @@ import pytest
 from peerfarm.apps.base import ANY_NUMBER
 from peerfarm.apps.maya import MayaApp
 from peerfarm.apps.maya_ascii import named, rewritten
+from peerfarm.apps.maya_scene import parse_scene
 from peerfarm.errors import AppFailed
 from peerfarm.model.collected import Collected
 from peerfarm.model.pathmap import PathMap, PathRule
@@ -125,3 +126,38 @@ def test_other_files_with_the_ending_are_left_alone_and_are_no_scenes() -> None:
     assert rewritten(b'"/a/b"', lambda _: "/c") == b'"/a/b"'
     with pytest.raises(AppFailed, match="Maya ASCII"):
         named(b"FOR4....")
+
+
+def test_a_texture_that_a_scene_gives_a_referenced_asset_travels_and_is_found(show: Path) -> None:
+    scene = show / "scenes" / "a.ma"
+    new = show / "sourceimages" / "new <UDIM>.png"
+    for tile in (1001, 1002):
+        Path(str(new).replace("<UDIM>", str(tile))).write_bytes(b"x")
+    change = f'\t\t2 "cup:file1" "fileTextureName" " -type \\"string\\" \\"{new}\\""\n'
+    head = '//Maya ASCII 2025 scene\ncreateNode reference -n "cupRN";\n\tsetAttr ".ed" -type "dataReferenceEdits" \n'
+    scene.write_text(f'{head}\t\t"cupRN"\n\t\t"cupRN" 1\n{change};\n', "utf-8")
+    names = {Path(file.path).name for file in read(scene).files}
+    assert names >= {"new 1001.png", "new 1002.png"}
+    paths = PathMap((PathRule(str(show), "/w/files"),))
+    after = rewritten(scene.read_bytes(), paths.translate).decode()
+    assert change.replace(str(show), "/w/files") in after
+
+
+@pytest.mark.parametrize(
+    "statement", [b"setAttr " + b"-a          " * 60, b'createNode file -n "' * 3000, b'file -r "' * 3000]
+)
+def test_a_scene_that_is_made_to_be_slow_is_read_all_the_same(statement: bytes) -> None:
+    scene = b"//Maya ASCII 2025 scene\nselect -ne :defaultRenderGlobals;\n\t" + statement + b"\n\t" + statement + b"!\n"
+    assert named(scene) == ()
+    assert rewritten(scene, lambda _: None) == scene
+    assert parse_scene(scene).cameras == []
+
+
+def test_a_texture_that_moved_into_the_projects_folder_for_them_is_found_as_maya_finds_it(show: Path) -> None:
+    scene = show / "scenes" / "a.ma"
+    head = "//Maya ASCII 2025 scene\n"
+    text = 'createNode file -n "%s";\n\tsetAttr ".ftn" -type "string" "%s";\n'
+    scene.write_text(head + text % ("a", "/gone/of/ada/wood.png") + text % ("b", "cup.tif"), "utf-8")
+    found = read(scene)
+    assert {"sourceimages/wood.png", "sourceimages/cup.tif"} <= {file.place for file in found.places()}
+    assert found.missing == ()

@@ -85,6 +85,12 @@ def test_one_item_is_chosen_and_what_the_user_wrote_goes_first() -> None:
         ({"frames": "1-4"}, (FIRST, MOVIE), "--frames is for one item, and 2 are queued", "--item 3 (Cut)"),
         ({"output": "/o"}, (FIRST, MOVIE), "--output is for one item", "--item 1"),
         ({}, (FIRST | {"output_pattern": ""},), "item 1 (Shot: 010) has no output", "--output"),
+        (
+            {"output": "/o/a_##.exr"},
+            (FIRST,),
+            "renders png frames, and a_##.exr ends otherwise",
+            "End the name in .png",
+        ),
         ({"frames": "1,5"}, (MOVIE,), "a movie shows all frames", "--frames 1-100"),
         ({}, (FIRST, FIRST | {"item": 4, "comp": "Twin"}), "write into the same files", "another output"),
     ],

@@ -6,7 +6,7 @@ import pytest
 from node_rig import Solo
 
 from peerfarm.node import inputs
-from peerfarm.node.node import LEAST_ROOM_BYTES
+from peerfarm.node.owndisk import LEAST_ROOM_BYTES
 
 
 @pytest.fixture

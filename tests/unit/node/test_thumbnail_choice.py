@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from node_rig import CLIENT, Solo
 
@@ -19,9 +21,9 @@ def solo() -> Solo:
     return solo
 
 
-def asked(solo: Solo, job: str, request: str = "t") -> Effects:
+def asked(solo: Solo, job: str, request: str = "t", **more: Any) -> Effects:
     minted = inputs.Minted(JobId("jobaaaaaaaaa"), FarmId("farmfarmfarmfarm"), "t" * 32)
-    return solo.turn(inputs.LocalRequest(CLIENT, request, "thumbnail", {"job": job}, minted))
+    return solo.turn(inputs.LocalRequest(CLIENT, request, "thumbnail", {"job": job, **more}, minted))
 
 
 def order(effects: Effects) -> PreviewOrder:
@@ -77,3 +79,42 @@ def test_an_odd_size_is_refused(solo: Solo, size: int) -> None:
     job = solo.submit(frames="1")
     with pytest.raises(RequestRefused, match="size must be"):
         solo.ask("thumbnail", job=job, size=size)
+
+
+COMING = {"frame": None, "reason": "", "is_coming": True}
+
+
+def test_a_panel_that_does_not_wait_is_answered_at_once_and_comes_back_for_the_picture(solo: Solo) -> None:
+    job = solo.submit(frames="1")
+    solo.render(solo.starts[0])
+    effects = asked(solo, job, wait=False)
+    assert effects.answers[0].result == COMING
+    one = order(effects)
+    again = asked(solo, job, wait=False)
+    assert (again.previews, again.answers[0].result) == ([], COMING)  # it is made once
+    assert solo.turn(Previewed(one.request, "sea_0001.png", "/out/sea_0001.png", 160, 90, "aGk=")).answers == []
+    for _ in range(2):
+        effects = asked(solo, job, wait=False)
+        assert effects.previews == []
+        assert effects.answers[0].result["png"] == "aGk="
+
+
+def test_a_picture_that_failed_is_told_once_and_tried_anew(solo: Solo) -> None:
+    job = solo.submit(frames="1")
+    solo.render(solo.starts[0])
+    one = order(asked(solo, job, wait=False))
+    solo.turn(Previewed(one.request, reason="not on this machine"))
+    assert asked(solo, job, wait=False).answers[0].result == {"frame": None, "reason": "not on this machine"}
+    assert order(asked(solo, job, wait=False)).results[0].job == job
+
+
+def test_pictures_that_never_come_are_given_up_and_few_are_made_at_a_time(solo: Solo) -> None:
+    jobs = [solo.submit(frames="1") for _ in range(6)]
+    for start in list(solo.starts):
+        solo.render(start)
+    while len(solo.starts) < 6:
+        solo.render(solo.starts[-1])
+    begun = [len(asked(solo, job, wait=False).previews) for job in jobs]
+    assert sum(begun) == 4
+    solo.wait(30)
+    assert len(asked(solo, jobs[0], wait=False).previews) == 1

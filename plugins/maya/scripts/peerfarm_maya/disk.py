@@ -48,10 +48,11 @@ class Collected(object):
 class Search(object):
     """Finds the files of all wants, in a thread of its own."""
 
-    def __init__(self, found, project, scene):
+    def __init__(self, found, settings):
         self._found = found
-        self._project = project
-        self._scene = scene
+        self._project = settings.project
+        self._scene = settings.scene
+        self._folder = settings.textures
         self._textures = {}
         """Folder -> names of the converted textures (.tx) in it."""
         self._is_stopped = threading.Event()
@@ -84,7 +85,7 @@ class Search(object):
                 self._found.faults.append("%s (%s) could not be looked for: %s" % (path, why, error))
 
     def _look(self, kind, path, why):
-        full = paths.full(path, self._project, self._scene)
+        full = paths.full(path, self._project, self._scene, self._folder)
         if kind == CACHE:
             files = _cache_files(full)
         else:

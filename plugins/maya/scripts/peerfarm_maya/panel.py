@@ -1,6 +1,9 @@
 """The dockable panel: what to send, and below it the farm. Plain Maya commands; what it shows comes from `board`."""
 
 import os
+import subprocess
+import sys
+import threading
 import time
 
 from . import VERSION, farmview, sendview
@@ -39,7 +42,7 @@ class Panel(object):
         self.farm_first = cmds.text("peerfarmSentence", label="", align="left", font="boldLabelFont", parent=column)
         self.hint = cmds.text("peerfarmHint", label="", align="left", wordWrap=True, parent=column)
         self.start = cmds.button(
-            "peerfarmStart", label="Start peerfarm", parent=column, visible=False, command=self._guarded(self._start)
+            "peerfarmStart", label="Start peerfarm", parent=column, manage=False, command=self._guarded(self._start)
         )
         self.send = sendview.SendView(self, column)
         self.farm = farmview.FarmView(self, column)
@@ -97,8 +100,8 @@ class Panel(object):
         self._shown = shown
         view = self.board.view
         cmds.text(self.farm_first, edit=True, label=view.sentence)
-        cmds.text(self.hint, edit=True, label=view.hint, visible=bool(view.hint))
-        cmds.button(self.start, edit=True, visible=view.can_start)
+        cmds.text(self.hint, edit=True, label=view.hint, manage=bool(view.hint))
+        cmds.button(self.start, edit=True, manage=view.can_start)
         cmds.text(self.notice, edit=True, label=self.board.notice)
         self.send.update()
         self.farm.update(view)
@@ -163,13 +166,13 @@ def draw(home=None):
 
 def open_folder(path):
     """Show a folder in the system's file manager."""
-    import subprocess
-    import sys
-
     if not os.path.isdir(path):
         raise OSError("there is no folder %s yet" % path)
     if sys.platform == "win32":
         os.startfile(path)
         return
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_MAYAS_OWN)}
-    subprocess.Popen(["open" if sys.platform == "darwin" else "xdg-open", path], close_fds=True, env=environment)
+    program = "open" if sys.platform == "darwin" else "xdg-open"
+    started = subprocess.Popen([program, path], stdin=subprocess.DEVNULL, close_fds=True, env=environment)
+    # It may stay for as long as the window; somebody has to take note of its end.
+    threading.Thread(target=started.wait, name="peerfarm-folder", daemon=True).start()

@@ -8,23 +8,29 @@ _TOKEN = re.compile(
 )
 
 
-def full(path, project, scene):
-    """The absolute path: `~`, variables, `<project>` and `<scene>` put in, relative ones below the project."""
+def full(path, project, scene, textures=""):
+    """The absolute path: `~`, variables, `<project>` and `<scene>` put in, and looked for where Maya looks.
+
+    Relative paths begin at the project; what is not there may lie beside the scene, or under its name alone in the
+    project's folder for textures.
+    """
     path = os.path.expanduser(os.path.expandvars(path)).replace("\\", "/")
     path = re.sub("<project>", lambda _: project, path, flags=re.IGNORECASE)
     stem = os.path.splitext(os.path.basename(scene))[0]
     path = re.sub("<scene>", lambda _: stem, path, flags=re.IGNORECASE)
-    head, slashes, rest = path[2:].partition("//")  # Maya writes PROJECT//PLACE-IN-PROJECT
-    if slashes and project and not os.path.exists(_plain(path)):
-        below = _plain(project + "/" + rest)
-        if existing(below):
-            return below
-    if not os.path.isabs(path) and not re.match(r"[A-Za-z]:/|//", path):
-        beside = _plain(os.path.dirname(scene) + "/" + path)
-        path = project + "/" + path
-        if not existing(_plain(path)) and existing(beside):
-            return beside
-    return _plain(path)
+    if os.path.isabs(path) or re.match(r"[A-Za-z]:/|//", path):
+        places = [path]
+        head, slashes, rest = path[2:].partition("//")  # Maya writes PROJECT//PLACE-IN-PROJECT
+        if slashes and project:
+            places.append(project + "/" + rest)
+    else:
+        places = [project + "/" + path, os.path.dirname(scene) + "/" + path]
+    if textures:
+        places.append(textures + "/" + os.path.basename(path))
+    for place in places:
+        if existing(_plain(place)):
+            return _plain(place)
+    return _plain(places[0])
 
 
 def existing(path):

@@ -56,10 +56,10 @@ class SendView(object):
         self._button = cmds.button(
             "peerfarmSendButton", label="Send to peerfarm", height=32, parent=self._frame, command=guarded(self.send)
         )
-        self._bar = cmds.progressBar("peerfarmBar", maxValue=1000, visible=False, parent=self._frame)
+        self._bar = cmds.progressBar("peerfarmBar", maxValue=1000, manage=False, parent=self._frame)
         self._words = cmds.text("peerfarmWords", label="", align="left", parent=self._frame)
         self._cancel = cmds.button(
-            "peerfarmGiveUp", label="Give up", visible=False, parent=self._frame, command=guarded(self._give_up)
+            "peerfarmGiveUp", label="Give up", manage=False, parent=self._frame, command=guarded(self._give_up)
         )
         for name, field in ((_CHUNK, self.chunk), (_PRIORITY, self.priority)):
             if cmds.optionVar(exists=name):
@@ -237,8 +237,8 @@ class SendView(object):
         """Which buttons can be pressed now."""
         is_busy = self._preparation is not None or self._owner.board.is_sending
         cmds.button(self._button, edit=True, enable=not is_busy)
-        cmds.button(self._cancel, edit=True, visible=is_busy)
-        cmds.progressBar(self._bar, edit=True, visible=is_busy)
+        cmds.button(self._cancel, edit=True, manage=is_busy)
+        cmds.progressBar(self._bar, edit=True, manage=is_busy)
 
     def _browse(self):
         chosen = cmds.fileDialog2(fileMode=3, caption="Where the frames belong")

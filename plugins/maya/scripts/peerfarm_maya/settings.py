@@ -39,6 +39,8 @@ class Settings(object):
         """Absolute path; empty when it was never saved."""
         self.is_modified = False
         self.project = ""
+        self.textures = ""
+        """Absolute path of the project's folder for textures."""
         self.year = ""
         self.layers = []
         """Those that are not referenced, in the order of the scene; renderable or not."""
@@ -112,10 +114,16 @@ def _scene():
     found.scene = scene_name()
     found.is_modified = bool(cmds.file(query=True, modified=True))
     found.project = str(cmds.workspace(query=True, rootDirectory=True) or "").replace("\\", "/").rstrip("/")
+    found.textures = _textures(found.project)
     found.year = year()
     for kind in ("unknown", "unknownDag", "unknownTransform"):
         found.unknown += cmds.ls(type=kind) or []
     return found
+
+
+def _textures(project):
+    rule = str(cmds.workspace(fileRuleEntry="sourceImages") or "sourceimages").replace("\\", "/")
+    return rule if os.path.isabs(rule) or not project else project + "/" + rule
 
 
 def _layers(found):

@@ -49,7 +49,7 @@ class Preparation(object):
             try:
                 next(self._steps)
             except StopIteration:
-                self._search = disk.Search(self.collected, self.settings.project, self.settings.scene)
+                self._search = disk.Search(self.collected, self.settings)
                 self._search.start()
         elif self._search.is_over:
             self.is_done = True

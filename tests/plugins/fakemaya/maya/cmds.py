@@ -64,8 +64,10 @@ def warning(words: str) -> None:
     world.warnings.append(words)
 
 
-def workspace(*, query: bool = False, rootDirectory: bool = False) -> str:
-    """The project."""
+def workspace(*, query: bool = False, rootDirectory: bool = False, fileRuleEntry: str = "") -> str:
+    """The project; where it keeps a kind of files, empty where it does not say."""
+    if fileRuleEntry:
+        return {"sourceImages": "sourceimages", "images": "images"}.get(fileRuleEntry, "")
     assert query
     assert rootDirectory
     return world.project + "/"

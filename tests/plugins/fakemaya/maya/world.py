@@ -172,9 +172,9 @@ class World:
         raise AssertionError(f"there is no visible {kind or 'widget'} {label!r}; there are {self.texts()}")
 
     def is_visible(self, widget: Widget | None) -> bool:
-        """Whether it and all around it are shown."""
+        """Whether it and all around it are shown; Maya's `visible` would leave a hole where it was."""
         while widget is not None:
-            if widget.flags.get("visible", True) is False or widget.flags.get("manage", True) is False:
+            if widget.flags.get("manage", True) is False:
                 return False
             widget = widget.parent
         return True
