@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from blender_asset_tracer import blendfile, trace
 from blender_scenes import blender, collect, make_scene, run_script, saved_by_newer
 
 from peerfarm.apps.base import COLLECTED, collecting
+from peerfarm.apps.blender_scene import inspection, parse_inspection
 from peerfarm.apps.registry import app_named
 from peerfarm.errors import AppFailed
 from peerfarm.model.collected import Collected
@@ -68,6 +70,14 @@ def test_everything_that_a_scene_needs_is_listed_and_nothing_else(top: Path, fou
     assert len(fonts) == 1
     assert below(top, found) - fonts == NEEDED
     assert len(found.files) == len(NEEDED) + 1
+
+
+def test_whoever_submits_is_told_in_which_folders_the_files_lie(top: Path, scene: Path, found: Collected) -> None:
+    command = inspection(blender(), str(scene))
+    ended = subprocess.run(command.argv, capture_output=True, text=True, check=False)
+    folders = {str(Path(file.path).parent) for file in found.files[1:]}
+    assert set(parse_inspection(ended.stdout)["folders"]) == folders
+    assert str(top / "show") not in folders, "it holds folders only"
 
 
 def test_an_independent_tracer_finds_the_same_files(scene: Path, top: Path, found: Collected) -> None:

@@ -52,6 +52,21 @@ def test_whoever_submits_is_told_how_much_travels(node: FakeNode, capsys: Said) 
     assert f"submitted {JOB_ID}: {words}\n" == capsys.readouterr().out
 
 
+@pytest.mark.parametrize("travels", [False, True])
+def test_files_outside_shared_storage_are_warned_of_unless_they_travel(
+    node: FakeNode, capsys: Said, travels: bool
+) -> None:
+    inspected = ANSWERS["inspect"]
+    node.answers["inspect"] = {**inspected, "warnings": [], "not_shared": [f"/home/ada/{name}" for name in "abcde"]}
+    answer = {"job": JOB_ID, "tasks": 12, "frames": 60, "warnings": []}
+    node.answers["submit"] = {**answer, "files": 13, "size_bytes": 1.1e6} if travels else answer
+    assert main(["submit", "/p/sea.blend", "--output", "/p/frames"]) == 0
+    err = capsys.readouterr().err
+    words = "the scene needs files in /home/ada/a, /home/ada/b, /home/ada/c and 2 more folders"
+    assert (words in err) is not travels
+    assert ("--files peers" in err) is not travels
+
+
 def test_the_node_decides_how_files_travel_unless_the_user_says_it(node: FakeNode) -> None:
     assert main(["submit", "/p/sea.blend", "--output", "/p/frames"]) == 0
     assert "files" not in node.params_of("submit")["job"]

@@ -46,7 +46,8 @@ def parse_inspection(output: str) -> dict[str, Any]:
     """What the scene says about itself.
 
     `output` is an absolute path with Blender's `#` kept, `extension` begins with a dot, `width` and `height` hold the
-    percentage already, `camera` is empty when there is none, `missing_files` names what this machine does not see.
+    percentage already, `camera` is empty when there is none, `missing_files` names what this machine does not see,
+    `folders` where the files lie that the scene needs.
 
     Raises:
         AppFailed: Blender did not open the scene; with the reason in words.
@@ -54,7 +55,8 @@ def parse_inspection(output: str) -> dict[str, Any]:
     for line in output.splitlines():
         said = parse_mark(line)
         if said and said["event"] == "scene" and all(_is(said.get(name), kind) for name, kind in _FIELDS.items()):
-            return {name: said[name] for name in _FIELDS}
+            found = said.get("folders")
+            return {**{name: said[name] for name in _FIELDS}, "folders": found if _is(found, list) else []}
     raise unreadable(output)
 
 

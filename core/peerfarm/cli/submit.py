@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from peerfarm.cli import text
@@ -22,6 +23,7 @@ INSPECT_LIMIT_S = 120.0
 """The application opens the scene to read its defaults; a large one takes its time."""
 JOB_FILE_LIMIT = 900_000
 """Bytes; a request holds at most 1 MiB, and the node takes less still."""
+_SHOWN = 3
 _OF_THE_JOB = (
     *("app", "frames", "chunk", "item", "output", "name", "priority", "pool", "worker"),
     *("tries", "time_limit", "stall_limit", "version", "any_version", "param", "paused", "files", "overwrite"),
@@ -70,10 +72,11 @@ def run_submit(args: argparse.Namespace, screen: Screen) -> int:
     """Send the job, and with `--wait` follow it to its end."""
     request = _job_file(args) if args.file and is_job_file(args.file) else None
     wish = None if request else _wish(args)
+    not_shared: list[str] = []
     with LocalClient(local_file(), INSPECT_LIMIT_S) as client:
         if request is None:
             assert wish is not None, "there is a wish where there is no job file"
-            job = _inspected_job(client, wish, screen)
+            job, not_shared = _inspected_job(client, wish, screen)
             if args.files:
                 job["files"] = args.files
             if args.overwrite:
@@ -84,6 +87,8 @@ def run_submit(args: argparse.Namespace, screen: Screen) -> int:
         answer = _send(client, request, screen)
         for warning in answer["warnings"]:
             screen.note(f"warning: {text.clean(warning)}")
+        if not_shared and "files" not in answer:
+            screen.note(f"warning: {text.clean(_not_shared_words(not_shared))}")
         if not screen.is_json:
             words = f"{text.count(answer['frames'], 'frame')} in {text.count(answer['tasks'], 'task')}"
             if answer.get("files"):
@@ -115,9 +120,18 @@ def _send(client: LocalClient, request: dict[str, Any], screen: Screen) -> dict[
         screen.erase()
 
 
-def _inspected_job(client: LocalClient, wish: Wish, screen: Screen) -> dict[str, Any]:
+def _not_shared_words(folders: Sequence[str]) -> str:
+    more = f" and {text.count(len(folders) - _SHOWN, 'more folder')}" if len(folders) > _SHOWN else ""
+    return (
+        f"the scene needs files in {', '.join(folders[:_SHOWN])}{more}, which other machines may not see; "
+        "submit with --files peers to bring them along"
+    )
+
+
+def _inspected_job(client: LocalClient, wish: Wish, screen: Screen) -> tuple[dict[str, Any], list[str]]:
+    """The job, and the folders with files of its scene that do not lie on shared storage as the scene does."""
     if not wish.scene:
-        return build_job(wish, None)
+        return build_job(wish, None), []
     try:
         scene = client.call("inspect", app=wish.app, path=wish.scene)
     except RequestRefused as error:
@@ -128,9 +142,8 @@ def _inspected_job(client: LocalClient, wish: Wish, screen: Screen) -> dict[str,
         scene = {}
     for warning in scene.get("warnings", ()):
         screen.note(f"warning: {text.clean(warning)}")
-    if wish.app == QUEUE_APP:
-        return queue_job(wish, scene or None)
-    return build_job(wish, scene)
+    job = queue_job(wish, scene or None) if wish.app == QUEUE_APP else build_job(wish, scene)
+    return job, scene.get("not_shared", [])
 
 
 def _wish(args: argparse.Namespace) -> Wish:

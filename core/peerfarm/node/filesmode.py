@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from peerfarm.apps.registry import app_named
 from peerfarm.model.job import FilesMode, JobSpec
@@ -20,12 +20,26 @@ def default_files(spec: JobSpec, shared: Iterable[SharedPaths], system: str) -> 
         shared: This node's setting of that name.
         system: Of this machine: "linux", "darwin" or "windows".
     """
-    prefixes = [prefix for root in shared if (prefix := split_path(getattr(root, system)))]
     paths = [path for step in spec.steps for path in app_named(step.app).paths(step.params)]
     paths += [step.output_dir for step in spec.steps if step.output_dir]
+    return FilesMode.PEERS if _outside(paths, shared, system) else FilesMode.SHARED
+
+
+def not_shared(scene: str, folders: Sequence[str], shared: Iterable[SharedPaths], system: str) -> list[str]:
+    """The folders with files of a scene that do not lie on shared storage, though the scene itself does.
+
+    Rendered where it lies, it would lack them on every other machine.
+    """
+    shared = tuple(shared)
+    return [] if _outside([scene], shared, system) else _outside(folders, shared, system)
+
+
+def _outside(paths: Iterable[str], shared: Iterable[SharedPaths], system: str) -> list[str]:
+    prefixes = [prefix for root in shared if (prefix := split_path(getattr(root, system)))]
     is_folding = system in FOLDING_SYSTEMS
-    for path in paths:
+
+    def is_inside(path: str) -> bool:
         parts = split_path(path)
-        if parts is None or not any(starts_with(parts, prefix, is_folding) for prefix in prefixes):
-            return FilesMode.PEERS
-    return FilesMode.SHARED
+        return parts is not None and any(starts_with(parts, prefix, is_folding) for prefix in prefixes)
+
+    return [path for path in paths if not is_inside(path)]

@@ -18,7 +18,7 @@ from peerfarm.model.speccodec import decode_spec, encode_spec
 from peerfarm.node.core import Core
 from peerfarm.node.desk import Desk
 from peerfarm.node.effects import CheckPaths, Inspect
-from peerfarm.node.filesmode import default_files
+from peerfarm.node.filesmode import default_files, not_shared
 from peerfarm.node.fitness import unfit_reason
 from peerfarm.node.inputs import LocalRequest, PathsChecked
 from peerfarm.node.packing import Packing
@@ -150,7 +150,12 @@ class Submitting:
         if inspected.facts is None:
             self.desk.refuse(waiting.request, RequestRefused(inspected.error, inspected.hint))
         else:
-            self.desk.reply(waiting.request, dict(inspected.facts))
+            facts, mine = dict(inspected.facts), self.core.settings
+            folders = facts.pop("folders", ())
+            path = need(waiting.request, "path", str)
+            self.desk.reply(
+                waiting.request, {**facts, "not_shared": not_shared(path, folders, mine.shared, mine.system)}
+            )
 
 
 def checked_params(spec: JobSpec) -> JobSpec:

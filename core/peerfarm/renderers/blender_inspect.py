@@ -6,6 +6,7 @@ Runs in Blender 3.3 to 5.x (Python 3.10 and later) and imports nothing of peerfa
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ import bpy
 sys.path.append(str(Path(__file__).parent))  # Blender does not look for modules beside a program
 
 if TYPE_CHECKING:
-    from peerfarm.renderers.blender_collect import collect
+    from peerfarm.renderers.blender_collect import Collection, collect
 else:
-    from blender_collect import collect
+    from blender_collect import Collection, collect
 
 MOVIES = ("AVI_JPEG", "AVI_RAW", "FFMPEG")
 MOST_MISSING = 100
+MOST_FOLDERS = 200
 EXTENSIONS = {
     "BMP": ".bmp",
     "IRIS": ".rgb",
@@ -45,9 +47,14 @@ def tell(event: str, **values: Any) -> None:
     sys.stdout.flush()
 
 
+def folders(collection: Collection) -> list[str]:
+    """Where the files lie that the scene needs."""
+    return sorted({os.path.dirname(path) for path, *_ in collection.files})[:MOST_FOLDERS]  # noqa: PTH120 - texts
+
+
 def describe(scene: Any) -> dict[str, Any]:
     """The scene's own settings of what to render."""
-    render = scene.render
+    render, needed = scene.render, collect()
     image_format = render.image_settings.file_format
     return {
         "blender_version": bpy.app.version_string,
@@ -69,7 +76,8 @@ def describe(scene: Any) -> dict[str, Any]:
         "cameras": sorted(thing.name for thing in scene.objects if thing.type == "CAMERA"),
         "view_layers": [layer.name for layer in scene.view_layers if layer.use],
         "uses_denoiser": bool(render.engine == "CYCLES" and scene.cycles.use_denoising),
-        "missing_files": sorted(collect().missing)[:MOST_MISSING],
+        "missing_files": sorted(needed.missing)[:MOST_MISSING],
+        "folders": folders(needed),
     }
 
 
