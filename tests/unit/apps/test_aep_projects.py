@@ -188,6 +188,25 @@ def test_broken_frame_rates_are_counted_as_after_effects_counts_them() -> None:
     assert (said["frame_start"], said["frame_end"]) == (60, 119)
 
 
+@pytest.mark.parametrize(
+    ("more", "comp", "from_one", "frames"),
+    [
+        ({}, {}, True, (11, 18)),
+        ({"rate": 50}, {}, False, (20, 35)),
+        ({"span": 1}, {"workArea": (1, 3)}, False, (25, 74)),
+        ({"span": 1}, {"workArea": (1, 0), "duration": 5}, False, (25, 124)),
+        ({"span": 0}, {"duration": 5, "start": 10}, False, (250, 374)),
+        ({"span": 0xFFFF}, {}, False, (10, 17)),
+    ],
+)
+def test_an_items_frames_follow_its_time_span_its_rate_and_how_the_project_counts(
+    more: dict[str, Any], comp: dict[str, Any], from_one: bool, frames: tuple[int, int]
+) -> None:
+    project = aep([], [ITEM | more], [{"name": "Shot", **comp}], counts_from_one=from_one)
+    (said,) = queue_said(project)["items"]
+    assert (said["frame_start"], said["frame_end"]) == frames
+
+
 def test_a_project_without_a_queue_has_no_items_and_an_odd_one_is_refused() -> None:
     assert queue_said(project_of())["items"] == []
     whole = aep([], [ITEM])
