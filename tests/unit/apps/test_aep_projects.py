@@ -123,6 +123,11 @@ def test_a_project_that_needs_no_change_stays_as_it_is() -> None:
     assert paths(project) == ["/a/b.mov"]
 
 
+@pytest.mark.parametrize("content", [b"", b"notes", b"RIFX\0\0\1\0Egg!LIST\0\1\1\1"])
+def test_what_lies_beside_a_project_and_ends_like_one_stops_no_render(content: bytes) -> None:
+    assert APP.rewritten(content, PathMap((PathRule("/a", "/b"),))) == content
+
+
 @pytest.mark.parametrize("damage", [b"", b"RIFX", b"<html/>", b"RIFF" + b"\0" * 20])
 def test_what_is_no_project_is_refused_in_words(damage: bytes) -> None:
     with pytest.raises(AppFailed, match="no After Effects project"):
