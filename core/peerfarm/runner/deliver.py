@@ -81,7 +81,10 @@ def _folder(order: PublishOrder, files: Files) -> Path:
             f"nobody named {order.output_dir} on this machine as the output of job {order.job}",
             f"Take the frames with `peerfarm fetch {order.job} DIRECTORY`.",
         )
-    return Path(order.output_dir)
+    output = Path(order.output_dir)
+    if not output.is_absolute():
+        raise PeerfarmError(f"the folder {output} is none of this system", "Name one from its root on.")
+    return output
 
 
 def _make(output: Path, *, is_asked_here: bool) -> None:
