@@ -27,7 +27,7 @@ from peerfarm.model.render import (
     PublishResult,
 )
 from peerfarm.node import inputs
-from peerfarm.node.node import LEAST_ROOM_BYTES
+from peerfarm.node.owndisk import LEAST_ROOM_BYTES
 from peerfarm.protocol import messages as m
 
 
