@@ -239,7 +239,7 @@ def test_the_words_of_a_job_say_what_it_waits_for(status: dict[str, Any], words:
         ({"state": "dead"}, "away"),
         ({"render": False}, "does not render"),
         ({"fetching": [{"progress": 0.42}]}, "fetching files, 42 %"),
-        ({"tasks": [{"frames": "1-5", "progress": 0.5}]}, "rendering frame 1-5"),
+        ({"tasks": [{"frames": "1-5", "progress": 0.5}]}, "rendering frames 1-5"),
         (
             {"tasks": [{"frames": str(n), "progress": None} for n in range(4)]},
             "rendering frame 0, frame 1, frame 2 and more",
