@@ -253,7 +253,7 @@ def test_the_time_left_of_a_job_counts_until_its_frames_are_here(status: dict[st
         ({"state": "dead"}, "away"),
         ({"render": False}, "does not render"),
         ({"fetching": [{"progress": 0.42}]}, "fetching files, 42 %"),
-        ({"tasks": [{"frames": "1-5", "progress": 0.5}]}, "rendering frame 1-5"),
+        ({"tasks": [{"frames": "1-5", "progress": 0.5}]}, "rendering frames 1-5"),
         (
             {"tasks": [{"frames": str(n), "progress": None} for n in range(4)]},
             "rendering frame 0, frame 1, frame 2 and more",
