@@ -226,3 +226,24 @@ def test_a_panel_that_is_closed_before_the_scene_is_sent_says_so_and_opens_again
     again = opened(world)
     assert again is not found
     assert node.call("jobs")["jobs"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+def test_a_panel_that_is_closed_while_files_are_packed_gives_it_up_and_says_so(show: Show, node: RealNode) -> None:
+    world = show.world
+    opened(world)
+    large = show.project / "assets" / "odd.vdb"
+    with large.open("wb") as stream:
+        stream.truncate(3 << 30)
+    world.add("smoke", "aiVolume", ("filename",), filename=str(large))
+    world.answers.append("Send anyway")
+    world.click("peerfarmSendButton")
+    world.pump(lambda: world.says("hashing"))
+    world.remove(world.widget("peerfarmPanel"))
+    world.pump(lambda: bool(world.warnings))
+    assert "gives it up" in world.warnings[0]
+    again = opened(world)
+    world.pump(lambda: world.says("Nothing sent yet."))
+    assert again.board.is_sending is False
+    assert node.call("jobs")["jobs"] == []

@@ -65,9 +65,11 @@ class Panel(object):
             return
         self._is_closed = True
         self._ticker.stop()
-        if self.send is not None and (self.send.is_preparing or self.board.is_sending):
+        if self.send is not None and self.send.is_preparing:
             cmds.warning("peerfarm: the panel was closed before the scene was with the farm; it was not sent.")
             self.send.give_up()
+        elif self.board.is_sending:
+            cmds.warning("peerfarm: the panel was closed while the scene was being sent, which gives it up.")
         self.link.close(0.2)
         self.board.close()
 
