@@ -112,7 +112,7 @@ asked_of_files = pick(
     [
         ("submit", {"job": {"app": "ocean", "frames": "1-2", "output": "/out/f_####.png", "files": "peers"}}),
         *[("submit", {"job": _SCRAP, "background": True}), ("submit", {"job": _SCRAP, "files": ["/cloth.abc"]})] * 3,
-        *[("cancel_submit", {})] * 3,
+        *[("cancel_submit", {})] * 6,
         *(("cancel_submission", {"submission": job}) for job in JOBS[3:]),
         *(("submission", {"submission": job}) for job in JOBS[3:]),
         *[("fetch", {"job": JOBS[0]}), ("fetch", {"job": JOBS[0], "directory": "/home/out"})] * 2,
