@@ -624,6 +624,8 @@ PF.submit.UNSAVED = {
     known: "The project has changes that are not saved, and machines render what is saved. Save and send?",
     unknown: "Machines render what is saved, and this After Effects does not say whether all is. Save and send?"
 };
+// The first version that renders several frames side by side.
+PF.submit.SEVERAL_SINCE = 22;
 PF.submit.MANY = 4000;
 PF.submit.LETTERS = 700000;
 // What stands for a frame's number anywhere in a job.
@@ -1036,6 +1038,8 @@ PF.Board.prototype.build = function (place) {
     this.pool.characters = 8;
 
     group = this.window.add("group");
+    this.frames = group;
+    group.visible = Number(PF.project.major()) >= PF.submit.SEVERAL_SINCE;
     this.several = group.add("checkbox", undefined, "Multi-frame rendering, processor %");
     this.several.value = true;
     this.percent = group.add("edittext", undefined, "80");
@@ -1139,7 +1143,7 @@ PF.Board.prototype.chosen = function (mayMiss) {
         chunk: this.number(this.chunk, "Frames per task", 1, 500),
         priority: this.number(this.priority, "Priority", 0, 100),
         pool: PF.text.stripped(this.pool.text),
-        severalFrames: this.several.value === true,
+        severalFrames: this.frames.visible ? this.several.value === true : null,
         percent: this.number(this.percent, "Processor %", 1, 100),
         mayMiss: mayMiss
     };

@@ -63,7 +63,7 @@ def run(scale: float) -> dict[str, Any]:
         argv = [program("blender"), "-b", "--factory-startup", "--python-expr", script]
         subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
         with FakeNode(home, answers()):
-            blender = BlenderOnDesktop(display, scene, home, folder / "asks", folder)
+            blender = BlenderOnDesktop(display, scene, home, folder / "asks")
             try:
                 blender.ask(MEASURE)
 

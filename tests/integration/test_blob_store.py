@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -403,6 +404,20 @@ def test_folders_of_the_store_that_somebody_removed_are_made_again(store: BlobSt
     assert new.read_bytes(taken) == b"rendered after"
     assert new.read_bytes(blocks.ref) == LARGE
     new.close()
+
+
+def test_a_file_in_the_stores_place_is_an_error_in_words_until_it_is_moved_away(
+    store: BlobStore, tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "store")
+    (tmp_path / "store").write_text("somebody's")
+    ref = blocks_of(b"after").ref
+    for put in (lambda: store.put_bytes(b"after"), lambda: store.pin("result/after", (ref.id,))):
+        with pytest.raises(StoreError, match=re.escape(str(tmp_path / "store"))):
+            put()
+    (tmp_path / "store").unlink()
+    assert store.put_bytes(b"after", "result/after")[0] == ref
+    assert store.read_bytes(ref) == b"after"
 
 
 def test_a_file_of_the_store_that_somebody_removed_is_taken_in_again(store: BlobStore, tmp_path: Path) -> None:

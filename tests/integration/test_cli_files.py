@@ -52,6 +52,19 @@ def test_a_job_says_which_frames_exist_on_one_node_only(node: FakeNode, capsys: 
     assert f"  {words}\n" in capsys.readouterr().out
 
 
+def test_a_job_names_the_nodes_that_cannot_take_part_unless_that_is_what_it_waits_for(
+    node: FakeNode, capsys: Said
+) -> None:
+    full = "no room for 4 GB on the disk of /home. Make room on it."
+    node.answers["job"] = with_files(stuck=[{"node": NODE_ID, "name": "tide\x1b[2J", "error": full}])
+    assert main(["job", "sea"]) == 0
+    assert f"  tide?[2J cannot take part: {full}\n" in capsys.readouterr().out
+    node.answers["job"] |= {"waits": f"waits for files of a.blend: tide: {full}", "error": f"tide: {full}"}
+    assert main(["job", "sea"]) == 0
+    out = capsys.readouterr().out
+    assert (out.count(full), "cannot take part" in out) == (1, False)
+
+
 def test_a_job_names_the_missing_frames_of_each_step_and_who_is_waited_for(node: FakeNode, capsys: Said) -> None:
     names = [f"f_{frame:04}.png" for frame in range(3, 9)]
     rendered = {"count": 4, "names": names[:4], "waits_for": ["elm", "ash"]}

@@ -276,6 +276,15 @@ def test_a_removed_folder_is_made_again_but_not_where_a_disk_is_gone(place: Plac
     assert not output.parent.exists()
 
 
+def test_a_folder_of_another_system_is_refused_though_a_user_named_it(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted = replace(order(Path("C:\\frames"), place.put(b"frame")), is_asked_here=True)
+    assert "none of this system" in carry_out(place, wanted).error
+    assert list(tmp_path.glob("C:*")) == []
+
+
 def test_what_stands_where_the_output_folder_belongs_is_named(place: Place, output: Path) -> None:
     frame = place.put(b"late")
     output.rmdir()

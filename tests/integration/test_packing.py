@@ -266,6 +266,13 @@ def test_an_output_folder_that_cannot_be_is_refused(desk: Desk, place: str) -> N
     assert desk.asked() == []
 
 
+def test_an_output_folder_of_another_system_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk.shots)
+    packed = desk.pack(step(desk.scene("a.scene")), outputs=(("C:\\frames", ()),))
+    assert "none of this system" in packed.error
+    assert list(desk.shots.glob("C:*")) == []
+
+
 def test_a_scene_that_several_steps_render_is_looked_into_once(desk: Desk) -> None:
     scene = desk.scene("a.scene", files=[desk.write("wood.png")])
     packed = desk.pack(step(scene), step(scene, camera="left"))

@@ -135,20 +135,24 @@ def _list(one: dict[str, Any], x: float, y: int, width: float, parts: list[str])
     return y + height + 8
 
 
+def picture(folder: Path, frame: bytes) -> str:
+    """What the panel shows in this folder, with this frame as the last one."""
+    told = {"frame": "shot_0062.png", "width": 128, "height": 72, "png": base64.b64encode(frame).decode()}
+    with (
+        FakeNode(folder, {**ANSWERS, "thumbnail": told}),
+        AfterEffects(folder, shot(folder, folder / "out")) as ae,
+    ):
+        ae.choose(0)
+        ae.press("Send to peerfarm")
+        ae.tick()
+        return drawn(ae.tree, frame)
+
+
 def main() -> None:
     """Write the picture."""
     with tempfile.TemporaryDirectory() as name:
-        frame = frame_of_the_sea(Path(name))
-        told = {"frame": "shot_0062.png", "width": 128, "height": 72, "png": base64.b64encode(frame).decode()}
-        with (
-            FakeNode(Path(name), {**ANSWERS, "thumbnail": told}),
-            AfterEffects(Path(name), shot(Path(name), Path(name) / "out")) as ae,
-        ):
-            ae.choose(0)
-            ae.press("Send to peerfarm")
-            ae.tick()
-            tree = ae.tree
-    (PLUGIN / "panel.svg").write_text(drawn(tree, frame), "utf-8")
+        text = picture(Path(name), frame_of_the_sea(Path(name)))
+    (PLUGIN / "panel.svg").write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ def aep(
     queue: Sequence[dict[str, Any]],
     comps: Sequence[dict[str, Any]] = (),
     saved_in: Path | None = None,
+    *,
+    counts_from_one: bool = False,
 ) -> bytes:
     """A project that names this footage, with this render queue; folders are sequences of `plate_NUMBER.exr`.
 
@@ -30,7 +32,8 @@ def aep(
     settings = chunks(b"list", head, *([chunk(b"ldat", rows)] if queue else []))
     outputs = chunks(b"LItm", *(part for item in queue for part in _outputs(item)))
     version = struct.pack(">4xI", 3 << 26 | 2 << 15)  # 24.2
-    inner = b"Egg!" + chunk(b"head", version) + chunks(b"Fold", *items) + chunks(b"LRdr", settings, outputs)
+    display = chunk(b"nnhd", bytes(20) + bytes([3 if counts_from_one else 2]) + bytes(19))
+    inner = b"Egg!" + chunk(b"head", version) + display + chunks(b"Fold", *items) + chunks(b"LRdr", settings, outputs)
     return struct.pack(">4sI", b"RIFX", len(inner)) + inner + b"<?xpacket begin=''?>"
 
 
@@ -57,7 +60,8 @@ def _source(path: Path, saved_in: Path | None) -> bytes:
 def _comp(number: int, name: str, told: dict[str, Any]) -> bytes:
     duration, shown = told.get("duration", 8), told.get("start", 0)
     whole, part = divmod(round(told.get("frameRate", 25) * 65536), 65536)
-    times = (0, 600, 0xFFFFFFFF, 600, round(duration * 600), 600)
+    start, end = (round(at * 600) for at in told.get("workArea", (0, 0)))
+    times = (start, 600, end or 0xFFFFFFFF, 600, round(duration * 600), 600)
     cdta = struct.pack(">28xiIIIII88xHH12xHH4xiI32x", *times, 640, 360, whole, part, round(shown * 600), 600)
     return chunks(
         b"Item",
@@ -71,6 +75,8 @@ def _row(comp: int, item: dict[str, Any]) -> bytes:
     start, duration = (round(item.get(key, 0) * 30000) for key in ("start", "duration"))
     status = _STATUS[item.get("status", "QUEUED")]
     row = struct.pack(">8xIi4xiIiI", comp, status, start, 30000, duration, 30000).ljust(ROW_BYTES, b"\0")
+    rate = item.get("rate", 0)  # one of its own, in place of the composition's
+    row = row[:44] + struct.pack(">H", rate) + row[46:2144] + struct.pack(">H", rate > 0) + row[2146:]
     return row[:2148] + struct.pack(">H", item.get("span", 2)) + row[2150:]
 
 

@@ -1,4 +1,4 @@
-"""Runs inside a Blender with a window: registers the add-on and carries out what the test writes into a folder."""
+"""Runs inside a Blender with a window and the add-on: carries out what the test writes into a folder."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from pathlib import Path
 
 import bpy
 
-ADDONS, FOLDER = sys.argv[sys.argv.index("--") + 1 :]
-sys.path.insert(0, ADDONS)
-import peerfarm_blender  # noqa: E402 - the add-on, which Blender would import from its own folder
+(FOLDER,) = sys.argv[sys.argv.index("--") + 1 :]
 
 
 def look() -> float:
@@ -27,10 +25,9 @@ def look() -> float:
         except Exception:  # noqa: BLE001 - the test is told
             space["answer"] = {"error": traceback.format_exc()}
         waiting = Path(FOLDER, "answer.part")
-        waiting.write_text(json.dumps(space["answer"]), "utf-8")
+        waiting.write_text(json.dumps(space["answer"], default=str), "utf-8")
         os.replace(waiting, Path(FOLDER, "answer.json"))  # noqa: PTH105 - one step, whole
     return 0.05
 
 
-peerfarm_blender.register()
 bpy.app.timers.register(look, first_interval=1.0, persistent=True)

@@ -19,19 +19,24 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDONS = ROOT / "plugins" / "blender"
+ADDON = ADDONS / "peerfarm_blender"
 DRIVER = Path(__file__).with_name("blender_driver.py")
+PICTURES = ROOT / "tests" / "output" / "blender"
+"""Screenshots, for people to look at."""
 SIZE = (1280, 800)
+OUTPUT_TAB = (17, 114)
+"""Where its icon is, from the upper left corner of the properties editor."""
 LIMIT_S = 60.0
 MARK = (255, 0, 255)
 """What buttons are painted with to find them."""
 
 
 def addon_module(name: str) -> Any:
-    """A module of the add-on that needs no Blender; its package is not run, for that one does."""
+    """A module of the add-on that needs no Blender; `peerfarm` itself is the core here, so it gets another name."""
     package = "blender_addon"
     if package not in sys.modules:
         made = types.ModuleType(package)
-        made.__path__ = [str(ADDONS / "peerfarm_blender")]
+        made.__path__ = [str(ADDON)]
         sys.modules[package] = made
     return importlib.import_module(f"{package}.{name}")
 
@@ -70,15 +75,25 @@ def desktop() -> Iterator[str]:
 class BlenderOnDesktop:
     """A Blender with a window, a mouse in front of it, and a way to ask what it has on its mind."""
 
-    def __init__(self, display: str, scene: Path, home: Path, folder: Path, pictures: Path) -> None:
-        """Start it; `home` is the node's PEERFARM_HOME."""
+    def __init__(self, display: str, scene: Path, home: Path, folder: Path, **more: str) -> None:
+        """Start it with the add-on switched on; `home` is the node's PEERFARM_HOME, `more` adds to the environment."""
         folder.mkdir()
-        self.folder, self.pictures = folder, pictures
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PEERFARM_", "PYTHON"))}
-        self._environment = {**kept, "DISPLAY": display, "PEERFARM_HOME": str(home)}
+        addons = folder / "scripts" / "addons"
+        addons.mkdir(parents=True)
+        (addons / ADDON.name).symlink_to(ADDON)
+        self._environment = {
+            **kept,
+            "DISPLAY": display,
+            "PEERFARM_HOME": str(home),
+            "BLENDER_USER_SCRIPTS": str(addons.parent),
+            **more,
+        }
         width, height = map(str, SIZE)
         argv = [program("blender"), "--factory-startup", "-p", "0", "0", width, height, "-noaudio", str(scene)]
-        argv += ["-P", str(DRIVER), "--", str(ADDONS), str(folder)]
+        argv += ["--addons", ADDON.name, "-P", str(DRIVER), "--", str(folder)]
         self.log = folder / "blender.txt"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(argv, env=self._environment, stdout=output, stderr=output)
@@ -106,7 +121,7 @@ class BlenderOnDesktop:
 
     def picture(self, name: str) -> Path:
         """A screenshot, kept for people."""
-        path = self.pictures / f"{name}.png"
+        path = PICTURES / f"{name}.png"
         self.ask(f"bpy.ops.screen.screenshot(filepath={str(path)!r})")
         return path
 
@@ -139,6 +154,34 @@ class BlenderOnDesktop:
         """Turn the wheel there, downwards."""
         self._mouse("mousemove", str(x), str(y), "sleep", "0.3", "click", "--repeat", str(turns), "--delay", "20", "5")
 
+    def make_room(self) -> None:
+        """Drag the properties editor's borders, as an artist would who wants to see more of it."""
+
+        def is_wide() -> bool:
+            left, top, _, bottom = self.properties()
+            if left > 900:
+                self.drag((left - 1, (top + bottom) // 2), (860, (top + bottom) // 2))
+            return self.properties()[0] < 900
+
+        def is_high() -> bool:
+            left, top, _, _ = self.properties()
+            if top > 150:
+                self.drag((left + 120, top - 1), (left + 120, 122))
+            return self.properties()[1] < 150
+
+        until("a wide properties editor", is_wide)
+        until("a high properties editor", is_high)
+
+    def open_output_tab(self) -> None:
+        """Click on its icon, again where a busy machine missed that."""
+
+        def is_open() -> bool:
+            left, top, _, _ = self.properties()
+            self.click(left + OUTPUT_TAB[0], top + OUTPUT_TAB[1])
+            return bool(self.ask(CONTEXT) == "OUTPUT")
+
+        until("the Output tab", is_open)
+
     def buttons(self, name: str) -> list[tuple[int, int, int, int]]:
         """The buttons of operators on the screen as left, top, width, height; found by painting them for a moment."""
         theme = "ui = bpy.context.preferences.themes[0].user_interface.wcol_tool\n"
@@ -156,6 +199,10 @@ class BlenderOnDesktop:
         self.process.wait()
 
 
+CONTEXT = """
+areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "PROPERTIES"]
+answer = areas[0].spaces.active.context
+"""
 REDRAW = """
 for window in bpy.context.window_manager.windows:
     for area in window.screen.areas:

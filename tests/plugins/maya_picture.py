@@ -146,7 +146,7 @@ def example() -> View:
     """A farm as it may be at noon."""
     nodes = (
         NodeRow("ada", "live", "idle", True, 0.0),
-        NodeRow("ben", "live", "rendering frame 11-15, frame 16-20", False, 0.4),
+        NodeRow("ben", "live", "rendering frames 11-15, frames 16-20", False, 0.4),
         NodeRow("cleo", "live", "fetching files, 62 %", False, 0.0),
         NodeRow("dora", "dead", "away", False, 0.0),
     )

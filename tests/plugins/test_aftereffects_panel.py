@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aftereffects_answers import ANSWERS, row
+from aftereffects_picture import picture
 from aftereffects_project import shot
-from aftereffects_rig import AfterEffects
+from aftereffects_rig import PLUGIN, AfterEffects
 from fake_node import FakeNode
 
 
@@ -181,3 +184,12 @@ def test_what_the_panel_reads_it_writes_back_the_same(tmp_path: Path, text: str)
         there = ae.do("evaluate", code=f"$.global.peerfarm.json.write($.global.peerfarm.json.read({json.dumps(text)}))")
     assert there.isascii()
     assert json.loads(there) == json.loads(text)
+
+
+def test_the_picture_of_the_readme_shows_the_panel_as_it_is(tmp_path: Path) -> None:
+    kept = (PLUGIN / "panel.svg").read_text("utf-8")
+    found = re.search(r"base64,([^\"]+)", kept)
+    assert found is not None
+    drawn = picture(tmp_path, base64.b64decode(found[1]))
+    assert kept == drawn, "run python tests/plugins/aftereffects_picture.py and look at the picture"
+    assert "Drawn, no screenshot" in (PLUGIN / "README.md").read_text("utf-8")

@@ -50,6 +50,16 @@ def test_the_job_holds_what_the_render_queue_says_and_every_file_that_it_needs(n
     assert told["background"] is True
 
 
+def test_versions_before_2022_are_asked_nothing_about_several_frames_at_once(node: FakeNode, tmp_path: Path) -> None:
+    with AfterEffects(tmp_path, shot(tmp_path, tmp_path / "out"), version="18.4x41") as ae:
+        (asked,) = (one for one in ae.widgets() if one["children"] and one["children"][0]["type"] == "checkbox")
+        assert not asked["visible"]
+        ae.press("Send to peerfarm")
+    (step,) = submitted(node)["job"]["steps"]
+    assert "several_frames_at_once" not in step["params"]
+    assert step["requires"] == {"version": "18"}
+
+
 @pytest.mark.parametrize(
     ("more", "frames"),
     [

@@ -22,9 +22,6 @@ from peerfarm.apps.programs import program_path
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(240)]
 
-OUTPUT_TAB = (17, 114)
-"""Where its icon is, from the upper left corner of the properties editor."""
-
 
 @pytest.fixture
 def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealFarm]:
@@ -35,14 +32,6 @@ def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealFarm]:
     made.start()
     yield made
     made.close()
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where screenshots are kept: `SCREENSHOTS_DIR`, else with the test's other files."""
-    folder = Path(os.environ.get("SCREENSHOTS_DIR") or tmp_path / "screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.fixture
@@ -60,42 +49,12 @@ def scene(farm: RealFarm) -> Path:
 
 
 @pytest.fixture
-def blender(farm: RealFarm, scene: Path, tmp_path: Path, pictures: Path) -> Iterator[BlenderOnDesktop]:
+def blender(farm: RealFarm, scene: Path, tmp_path: Path) -> Iterator[BlenderOnDesktop]:
     """Blender on a desktop of its own, linked to the node."""
     with desktop() as display:
-        started = BlenderOnDesktop(display, scene, farm.nodes[0].directory, tmp_path / "asks", pictures)
+        started = BlenderOnDesktop(display, scene, farm.nodes[0].directory, tmp_path / "asks")
         yield started
         started.close()
-
-
-def make_room(blender: BlenderOnDesktop) -> None:
-    """Drag the properties editor's borders, as an artist would who wants to see more of it."""
-
-    def is_wide() -> bool:
-        left, top, _, bottom = blender.properties()
-        if left > 900:
-            blender.drag((left - 1, (top + bottom) // 2), (860, (top + bottom) // 2))
-        return blender.properties()[0] < 900
-
-    def is_high() -> bool:
-        left, top, _, _ = blender.properties()
-        if top > 150:
-            blender.drag((left + 120, top - 1), (left + 120, 122))
-        return blender.properties()[1] < 150
-
-    until("a wide properties editor", is_wide)
-    until("a high properties editor", is_high)
-
-
-def open_output_tab(blender: BlenderOnDesktop) -> None:
-    """Click on its icon, again where a busy machine missed that."""
-
-    def is_open() -> bool:
-        left, top, _, _ = blender.properties()
-        blender.click(left + OUTPUT_TAB[0], top + OUTPUT_TAB[1])
-        return bool(blender.ask(CONTEXT) == "OUTPUT")
-
-    until("the Output tab", is_open)
 
 
 def press(blender: BlenderOnDesktop, name: str) -> None:
@@ -107,9 +66,9 @@ def press(blender: BlenderOnDesktop, name: str) -> None:
 def test_a_click_on_send_brings_frames_and_the_panel_says_done(
     farm: RealFarm, blender: BlenderOnDesktop, scene: Path
 ) -> None:
-    make_room(blender)
+    blender.make_room()
     blender.picture("1-start")
-    open_output_tab(blender)
+    blender.open_output_tab()
     blender.scroll(1080, 500, 60)
     until("the link to the node", lambda: blender.session("now.is_linked"))
     blender.picture("2-panel")
@@ -139,24 +98,26 @@ def test_a_click_on_send_brings_frames_and_the_panel_says_done(
     assert len(list((scene.parent / "frames").glob("sea_*.png"))) == 3
 
 
-def test_where_peerfarm_does_not_run_the_panel_says_so_and_offers_to_start_it(tmp_path: Path, pictures: Path) -> None:
+def test_where_peerfarm_does_not_run_the_panel_says_so_and_offers_to_start_it(tmp_path: Path) -> None:
     scene = tmp_path / "plain.blend"
     script = f"import bpy; bpy.ops.wm.save_as_mainfile(filepath={str(scene)!r})"
     subprocess.run([program("blender"), "-b", "--factory-startup", "--python-expr", script], check=True)
     with desktop() as display:
-        blender = BlenderOnDesktop(display, scene, tmp_path / "nowhere", tmp_path / "asks", pictures)
+        blender = BlenderOnDesktop(display, scene, tmp_path / "nowhere", tmp_path / "asks")
         try:
-            make_room(blender)
-            open_output_tab(blender)
+            blender.make_room()
+            blender.open_output_tab()
             blender.scroll(1080, 500, 60)
             until("the sentence", lambda: blender.session("now.board.view.can_start"))
             blender.ask(LISTEN)
             blender.scroll(1080, 500, 60)
             press(blender, "5")
-            until("the answer", lambda: blender.session("now.phase") == "asking")
+            until("the answer", lambda: blender.session("now.words") == "Not sent.")
             blender.picture("6-not-running")
-            findings = blender.session("[[finding.severity, finding.sentence] for finding in now.findings]")
-            assert findings == [["stop", "peerfarm is not running."]]
+            assert blender.session("[now.phase, now.board.view.sentence]") == ["idle", "peerfarm is not running."]
+            blender.ask("bpy.ops.peerfarm.start_node()")
+            until("why it does not start", lambda: "could not be started" in blender.session("now.board.view.sentence"))
+            blender.picture("7-not-started")
         finally:
             blender.close()
 
@@ -225,8 +186,4 @@ SENT = "answer = bpy.app.driver_namespace['sent']"
 PICTURED = """
 from peerfarm_blender.state import picture_of, session
 answer = picture_of(session().board.view.jobs[0].thumbnail)
-"""
-CONTEXT = """
-areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "PROPERTIES"]
-answer = areas[0].spaces.active.context
 """

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blender_rig import ADDONS, ROOT, program
+from blender_rig import ADDON, ADDONS, ROOT, program
 
 from peerfarm import __version__
 
@@ -24,7 +24,6 @@ from fake_node import FakeNode
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(120)]
 
-ADDON = ADDONS / "peerfarm_blender"
 LINE = "bpy.ops.peerfarm.send()"
 """The README's, which is to work whatever name Blender gives the add-on."""
 SCENE = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -192,8 +193,10 @@ def test_a_submission_tells_its_progress_and_its_end(node: FakeNode, shown: Any)
     tick_until(shown, lambda: shown.view.jobs)
     moved: list[tuple[str, float]] = []
     done: list[Any] = []
+    is_sent = threading.Event()
 
     def submit(_: Mapping[str, Any]) -> Mapping[str, Any]:
+        assert is_sent.wait(10)
         number = shown._sending
         event = {"type": "submit/progress", "request": number, "text": "packing", "done_bytes": 5_000_000}
         for client_of in node.subscribed:
@@ -202,6 +205,7 @@ def test_a_submission_tells_its_progress_and_its_end(node: FakeNode, shown: Any)
 
     node.answers["submit"] = submit
     shown.send({"name": "shot"}, False, ("/tex.png",), lambda *words: moved.append(words), done.append)
+    is_sent.set()
     assert shown.is_sending
     tick_until(shown, lambda: done)
     assert moved == [("packing, 5.0 MB of 20.0 MB, 5.0 MB a second, 3 s left", 0.25)]
@@ -253,7 +257,7 @@ def test_the_time_left_of_a_job_counts_until_its_frames_are_here(status: dict[st
         ({"state": "dead"}, "away"),
         ({"render": False}, "does not render"),
         ({"fetching": [{"progress": 0.42}]}, "fetching files, 42 %"),
-        ({"tasks": [{"frames": "1-5", "progress": 0.5}]}, "rendering frame 1-5"),
+        ({"tasks": [{"frames": "1-5", "progress": 0.5}]}, "rendering frames 1-5"),
         (
             {"tasks": [{"frames": str(n), "progress": None} for n in range(4)]},
             "rendering frame 0, frame 1, frame 2 and more",

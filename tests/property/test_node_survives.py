@@ -98,7 +98,7 @@ def test_a_node_that_is_asked_to_end_in_a_storm_answers_everybody_and_ends(
 def test_storms_come_to_scenes_copies_deliveries_and_pins() -> None:
     seen: set[str] = set()
 
-    @settings(STORMY, max_examples=150)
+    @settings(STORMY, max_examples=220)
     @given(storms)
     def look(turns: list[list[Deed]]) -> None:
         storm = Storm()

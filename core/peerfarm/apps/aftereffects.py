@@ -110,8 +110,14 @@ class AfterEffectsApp:
         return Command(tuple(argv), {}, {})
 
     def rewritten(self, content: bytes, paths: PathMap) -> bytes:
-        """See `RewritingApp`: the project with its footage relinked."""
-        return relinked(content, paths.translate)
+        """See `RewritingApp`: the project with its footage relinked.
+
+        What is no project, or a damaged one, stays as it is: a folder that came along may hold some that nobody opens.
+        """
+        try:
+            return relinked(content, paths.translate)
+        except AppFailed:
+            return content
 
     def named(self, content: bytes) -> tuple[NamedPath, ...]:
         """See `ReadableApp`: all footage of the project, used or not."""

@@ -260,6 +260,8 @@ def check_outputs(order: PackOrder) -> None:
     """
     existing: list[str] = []
     for directory, names in order.outputs:
+        if not Path(directory).is_absolute():
+            raise RequestRefused(f"the output directory {directory} is none of this system", "Choose another.")
         try:
             existing += _existing(Path(directory), () if order.is_overwriting else names)
         except OSError as error:

@@ -81,7 +81,10 @@ def _folder(order: PublishOrder, files: Files) -> Path:
             f"nobody named {order.output_dir} on this machine as the output of job {order.job}",
             f"Take the frames with `peerfarm fetch {order.job} DIRECTORY`.",
         )
-    return Path(order.output_dir)
+    output = Path(order.output_dir)
+    if not output.is_absolute():
+        raise PeerfarmError(f"the folder {output} is none of this system", "Name one from its root on.")
+    return output
 
 
 def _make(output: Path, *, is_asked_here: bool) -> None:
@@ -93,9 +96,8 @@ def _make(output: Path, *, is_asked_here: bool) -> None:
             f"the output folder {output} is gone, and the one that held it", "Is its disk mounted?"
         ) from None
     except (FileExistsError, NotADirectoryError):
-        above = next((folder for folder in (output, *output.parents) if os.path.lexists(folder)), output)
-        what = "a link that leads nowhere" if above.is_symlink() and not above.exists() else "a file"
-        raise PeerfarmError(f"the output folder cannot be made: {above} is {what}", "Move it away.") from None
+        _check_place(output)
+        raise
 
 
 def _check_place(output: Path) -> None:
@@ -103,7 +105,8 @@ def _check_place(output: Path) -> None:
     for place in (output, *output.parents):
         if os.path.lexists(place):
             if not place.is_dir():
-                what = "is a file" if place == output else f"cannot be made: {place} is a file"
+                kind = "a link that leads nowhere" if place.is_symlink() and not place.exists() else "a file"
+                what = f"is {kind}" if place == output else f"cannot be made: {place} is {kind}"
                 raise PeerfarmError(f"the output folder {output} {what}", "Choose another, or move it away.")
             return
 

@@ -118,7 +118,8 @@ class Previews:
             if key in self._made:
                 self._made.move_to_end(key)
                 return self._made[key]
-        argv = [sys.executable, "-I", _PROGRAM, str(found.path), str(size)]
+        # Not -I: `pip install --user` puts OpenImageIO where an isolated Python does not look.
+        argv = [sys.executable, "-E", "-P", _PROGRAM, str(found.path), str(size)]
         code, printed = ask_program(
             argv,
             str(work),

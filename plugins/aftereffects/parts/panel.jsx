@@ -36,6 +36,8 @@ PF.Board.prototype.build = function (place) {
     this.pool.characters = 8;
 
     group = this.window.add("group");
+    this.frames = group;
+    group.visible = Number(PF.project.major()) >= PF.submit.SEVERAL_SINCE;
     this.several = group.add("checkbox", undefined, "Multi-frame rendering, processor %");
     this.several.value = true;
     this.percent = group.add("edittext", undefined, "80");

@@ -5,7 +5,7 @@ PF.Board.prototype.chosen = function (mayMiss) {
         chunk: this.number(this.chunk, "Frames per task", 1, 500),
         priority: this.number(this.priority, "Priority", 0, 100),
         pool: PF.text.stripped(this.pool.text),
-        severalFrames: this.several.value === true,
+        severalFrames: this.frames.visible ? this.several.value === true : null,
         percent: this.number(this.percent, "Processor %", 1, 100),
         mayMiss: mayMiss
     };

@@ -6,6 +6,8 @@ PF.submit.UNSAVED = {
     known: "The project has changes that are not saved, and machines render what is saved. Save and send?",
     unknown: "Machines render what is saved, and this After Effects does not say whether all is. Save and send?"
 };
+// The first version that renders several frames side by side.
+PF.submit.SEVERAL_SINCE = 22;
 PF.submit.MANY = 4000;
 PF.submit.LETTERS = 700000;
 // What stands for a frame's number anywhere in a job.

@@ -91,13 +91,18 @@ def _node_row(node):
     if node["state"] != "live":
         words = NODE_WORDS.get(node["state"], node["state"])
     elif tasks:
-        names = ["frame %s" % task["frames"] if task.get("frames") else "a task" for task in tasks[:3]]
+        names = [_frames_words(task.get("frames") or "") for task in tasks[:3]]
         words = "rendering " + ", ".join(names) + (" and more" if len(tasks) > 3 else "")
     elif fetching:
         words = "fetching files, %d %%" % int(100 * (fetching[0].get("progress") or 0.0))
     else:
         words = "idle" if node.get("render") else "does not render"
     return NodeRow(node["name"], node["state"], words, bool(node.get("is_self")), progress)
+
+
+def _frames_words(frames):
+    several = frames.count("-", 1) or "," in frames  # a frame may be below 0
+    return ("frames %s" if several else "frame %s") % frames if frames else "a task"
 
 
 def job_row(job, thumbnail=""):

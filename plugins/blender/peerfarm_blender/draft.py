@@ -25,8 +25,13 @@ class Draft:
             copy: Send a copy of what is in memory, whether or not Blender knows of changes.
         """
         self.settings = settings.read(scene)
-        self._needs_copy = copy or self.settings.needs_copy
+        self._wants_copy = copy
         self._copy = ""
+
+    def again(self) -> Draft | None:
+        """The same scene as it is now; None when it is no more."""
+        scene = bpy.data.scenes.get(self.settings.scene_name)
+        return Draft(scene, copy=self._wants_copy) if scene is not None else None
 
     def request(self, allowed: Collection[str] = ()) -> dict[str, Any]:
         """The parameters of `submit`; saves the copy where one is needed.
@@ -37,7 +42,7 @@ class Draft:
         Raises:
             Fault: The copy could not be saved.
         """
-        if self._needs_copy and not self._copy:
+        if (self._wants_copy or self.settings.needs_copy) and not self._copy:
             self._copy = _save_copy(self.settings.scene_file)
         allows = {field: True for field in ("allow_missing", "overwrite") if field in allowed}
         request: dict[str, Any] = {
@@ -69,5 +74,5 @@ def _save_copy(scene_file: str) -> str:
     except RuntimeError as error:
         folder = os.path.dirname(scene_file)
         words = f"A copy of the scene could not be saved in {folder}: {str(error).strip()}"
-        raise Fault(words, "Free some space or ask for permission to write there, and send again.") from error
+        raise Fault(words, "Save the scene in a folder that you can write to, and send again.") from error
     return path

@@ -6,7 +6,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-_LETTER_PX = 6.6
+_LETTER_PX = 6.1
 """Of Blender's own font at a resolution scale of 1, on average."""
 _NARROWEST = 18
 MOST_LINES = 6

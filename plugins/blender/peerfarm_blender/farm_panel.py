@@ -13,6 +13,9 @@ from .session import SHOWN_AT_FIRST, Session
 from .state import picture_of, session
 
 MOST_NODES = 10
+LOG_LINES = 12
+PICTURE_WIDTH = 0.2
+"""Of a job's frame, as a share of the panel."""
 _NODE_ICONS = {"live": "CHECKMARK", "suspect": "QUESTION", "dead": "CANCEL", "left": "REMOVE"}
 _JOB_ICONS = {
     "ready": "TIME",
@@ -25,26 +28,34 @@ _JOB_ICONS = {
 }
 
 
-class PEERFARM_PT_jobs(OutputPanel, bpy.types.Panel):
+class FarmPanel(OutputPanel):
+    """Below the main one, once there is a farm to show."""
+
+    bl_parent_id = "PEERFARM_PT_send"
+
+    @classmethod
+    def poll(cls, _: Any) -> bool:
+        """Without a farm the main panel says why."""
+        return session().is_linked
+
+
+class PEERFARM_PT_jobs(FarmPanel, bpy.types.Panel):
     """My jobs, newest first."""
 
     bl_label = "My Jobs"
     bl_idname = "PEERFARM_PT_jobs"
-    bl_parent_id = "PEERFARM_PT_send"
 
     def draw(self, context: Any) -> None:
         """A box for each job."""
         layout, now = self.layout, session()
         view, width = now.board.view, drawing.letters_in(context)
-        if not now.is_linked:
-            _draw_trouble(layout, view, width)
         if now.board.notice:
             drawing.text(layout, now.board.notice, width, "INFO")
         for alarm in view.alarms[:3]:
             drawing.text(layout, alarm, width, "ERROR")
         for row, job in enumerate(view.jobs[: now.shown_jobs]):
             _draw_job(layout.box(), context, now, row, job, width)
-        if not view.jobs and now.is_linked:
+        if not view.jobs:
             layout.label(text="None yet: press Send to peerfarm.", icon="INFO")
         hidden = max(0, len(view.jobs) - now.shown_jobs)
         if hidden or now.shown_jobs > SHOWN_AT_FIRST:
@@ -54,24 +65,14 @@ class PEERFARM_PT_jobs(OutputPanel, bpy.types.Panel):
             layout.label(text=f"and {view.more_jobs} older: `peerfarm jobs` lists them", icon="BLANK1")
 
 
-def _draw_trouble(layout: Any, view: Any, width: int) -> None:
-    box = layout.box()
-    drawing.text(box, view.sentence, width, "UNLINKED")
-    if view.hint:
-        drawing.text(box, view.hint, width, "BLANK1")
-    if view.can_start:
-        row = box.row()
-        row.scale_y = 1.3
-        row.operator("peerfarm.start_node", icon="PLAY")
-
-
 def _draw_job(box: Any, context: Any, now: Session, row: int, job: Any, width: int) -> None:
-    line = box.row()
     icon = picture_of(job.thumbnail)
+    column = box
     if icon:
-        picture = line.column()
-        picture.template_icon(icon_value=icon, scale=4.0)
-    column = line.column()
+        line = box.split(factor=PICTURE_WIDTH)
+        line.template_icon(icon_value=icon, scale=3.0)
+        column = line.column()
+        width = int(width * (1 - PICTURE_WIDTH))
     head = column.row()
     head.label(text=job.name, icon=_JOB_ICONS.get(job.status, "DOT"))
     _draw_buttons(head.row(align=True), now, job)
@@ -81,9 +82,9 @@ def _draw_job(box: Any, context: Any, now: Session, row: int, job: Any, width: i
         small.active = False
         small.label(text=f"{job.left} left")
     if job.error:
-        drawing.text(box, job.error, width - 2, "ERROR")
+        drawing.text(column, job.error, width - 2, "ERROR")
     if now.log_of == job.id:
-        _draw_log(box, now, width)
+        _draw_log(box, now)
 
 
 def _draw_buttons(buttons: Any, now: Session, job: Any) -> None:
@@ -102,21 +103,21 @@ def _draw_buttons(buttons: Any, now: Session, job: Any) -> None:
         buttons.operator("peerfarm.open", text="", icon="FILE_FOLDER").path = job.output
 
 
-def _draw_log(box: Any, now: Session, width: int) -> None:
-    column = box.box().column(align=True)
+def _draw_log(box: Any, now: Session) -> None:
+    frame = box.box()
+    column = frame.column(align=True)
     column.scale_y = 0.8
-    for words in now.log_lines[-12:]:
-        column.label(text=words[: width + 4])
+    for words in now.log_lines[-LOG_LINES:]:
+        column.label(text=words)
     if now.log_path:
-        column.operator("peerfarm.open", text="Open in Text Editor", icon="TEXT").path = now.log_path
+        frame.operator("peerfarm.open", text="Open in Text Editor", icon="TEXT").path = now.log_path
 
 
-class PEERFARM_PT_machines(OutputPanel, bpy.types.Panel):
+class PEERFARM_PT_machines(FarmPanel, bpy.types.Panel):
     """The farm's machines and what they do."""
 
     bl_label = "Machines"
     bl_idname = "PEERFARM_PT_machines"
-    bl_parent_id = "PEERFARM_PT_send"
 
     def draw_header_preset(self, _: Any) -> None:
         """The farm's name at the right."""

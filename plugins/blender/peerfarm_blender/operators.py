@@ -9,9 +9,9 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from . import headless
+from . import headless, panel
 from .client import Fault
-from .session import ASKING, JOBS, SHOWN_AT_FIRST
+from .session import CHECKING, JOBS, SHOWN_AT_FIRST
 from .state import scroll_to_panel, session
 
 _DONE = {"FINISHED"}
@@ -52,6 +52,10 @@ class PEERFARM_OT_send(bpy.types.Operator):
         name="Copy", description="Send what is in memory, whether or not it changed", options={"SKIP_SAVE", "HIDDEN"}
     )
 
+    is_told: BoolProperty(
+        name="Told", description="Tell over the window what becomes of it", options={"SKIP_SAVE", "HIDDEN"}
+    )
+
     def execute(self, context: Any) -> set[str]:
         """Check the scene and send it; without a window, wait until the farm has it."""
         if bpy.app.background:
@@ -62,8 +66,11 @@ class PEERFARM_OT_send(bpy.types.Operator):
                 return _NOT_DONE
             return _DONE
         show_output_properties(context)
+        session().is_told = self.is_told
         words = session().send(context.scene, anyway=self.anyway, copy=self.copy)
-        self.report({"WARNING" if session().phase == ASKING else "INFO"}, words)
+        if self.is_told and not session().is_busy:
+            panel.pop_up(session())
+        self.report({"INFO" if session().phase == CHECKING else "WARNING"}, words)
         return _DONE
 
 
@@ -180,7 +187,7 @@ class PEERFARM_OT_start_node(bpy.types.Operator):
 
     def execute(self, _: Any) -> set[str]:
         """Start the node apart from Blender."""
-        self.report({"INFO"}, session().link.start_node())
+        self.report({"INFO"}, session().board.start_node())
         session().has_changed = True
         return _DONE
 
@@ -215,5 +222,5 @@ CLASSES = (
 def draw_menu(menu: Any, _: Any) -> None:
     """The entries in the Render menu."""
     menu.layout.separator()
-    menu.layout.operator(PEERFARM_OT_send.bl_idname, icon="EXPORT")
+    menu.layout.operator(PEERFARM_OT_send.bl_idname, icon="EXPORT").is_told = True
     menu.layout.operator(PEERFARM_OT_show_farm.bl_idname, icon="COMMUNITY")

@@ -58,6 +58,8 @@ class PEERFARM_PG_scene(bpy.types.PropertyGroup):
         ),
         description="Which view layers are rendered",
     )
+    camera_shown: IntProperty(options={"HIDDEN", "SKIP_SAVE"})
+    layer_shown: IntProperty(options={"HIDDEN", "SKIP_SAVE"})
     any_version: BoolProperty(
         name="Any Version", description="Machines with another version of Blender render too; pictures may differ"
     )

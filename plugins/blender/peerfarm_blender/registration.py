@@ -16,7 +16,7 @@ def register() -> None:
     for each in _CLASSES:
         bpy.utils.register_class(each)
     bpy.types.TOPBAR_MT_render.append(operators.draw_menu)
-    state.register()
+    state.register(panel.pop_up)
 
 
 def unregister() -> None:

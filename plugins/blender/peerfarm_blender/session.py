@@ -7,7 +7,6 @@ Panels only read it; operators and the timer change it, all on Blender's main th
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -18,14 +17,14 @@ import bpy
 from . import checks, headless
 from .board import Board
 from .checks import Finding
-from .client import Fault, Link
+from .client import NOT_RUNNING, REFUSED, Fault, Link
 from .draft import Draft
 
 IDLE, CHECKING, ASKING, PACKING = "idle", "checking", "asking", "packing"
 DISK_LIMIT_S = 15.0
 """A disk may hang; the node looks for the scene's files anyway."""
-LOG_TAIL_BYTES = 4000
-SHOWN_AT_FIRST = 5
+NOTICE_S = 20.0
+SHOWN_AT_FIRST = 4
 JOBS = 20
 
 
@@ -37,6 +36,8 @@ class Session:
         self.board = Board(self.link, limit=JOBS)
         self.phase = IDLE
         self.findings: Sequence[Finding] = ()
+        self.is_told = False
+        """Whether what becomes of the submission is told over the window: it was not sent from the panel."""
         self.words = ""
         """How far the submission is, or what became of the last one."""
         self.fraction = 0.0
@@ -50,10 +51,13 @@ class Session:
         self._is_open = False
         self._drawn = (0, "")
         """Revision of the view, and the notice, that were drawn last."""
+        self._noticed_s = 0.0
         self._draft: Draft | None = None
         self._allowed: frozenset[str] = frozenset()
         self._is_sure = False
         """Whether every question is answered with yes."""
+        self.is_cancelled = False
+        """Whether the node was told to stop packing, and has not answered yet."""
         self._nodes: list[dict[str, Any]] | None = None
         self._missing: list[str] | None = None
         self._begun_s = 0.0
@@ -86,9 +90,17 @@ class Session:
             self.link.drain()
         if self.phase == CHECKING:
             self._check(now_s)
+        self._fade(now_s)
         former, self._drawn = self._drawn, (self.board.view.revision, self.board.notice)
         has_changed, self.has_changed = self.has_changed or former != self._drawn, False
         return has_changed
+
+    def _fade(self, now_s: float) -> None:
+        """Put away what the last click came to, once it has been there to read."""
+        if self.board.notice != self._drawn[1]:
+            self._noticed_s = now_s
+        elif now_s - self._noticed_s >= NOTICE_S:
+            self.board.notice = ""
 
     # Sending
 
@@ -99,17 +111,17 @@ class Session:
             anyway: Answer every question with yes, as `send_anyway` does.
             copy: Send a copy of what is in memory, whether or not Blender knows of changes.
         """
-        if self.phase in (CHECKING, PACKING):
+        if self.is_busy:
             return "A scene is on its way already."
-        self._forget()
+        self._end("")
         self.open()
         self._draft, self._is_sure = Draft(scene, copy=copy), anyway
         found = checks.check_scene(self._draft.settings)
         if any(finding.severity == checks.STOP for finding in found):
             return self._ask(sorted(found, key=lambda finding: finding.severity != checks.STOP))
-        if self.link.state != "connected":
-            sentence = self.link.sentence or "peerfarm does not answer yet."
-            return self._ask([Finding(checks.STOP, sentence, self.link.hint or "Press Send again in a moment.")])
+        if self.link.state in (NOT_RUNNING, REFUSED):
+            self._end("Not sent.")
+            return f"Not sent. {self.link.sentence} {self.link.hint}".strip()
         self._begin_checks(self._draft.settings.named_files)
         return "Checking the scene."
 
@@ -150,14 +162,29 @@ class Session:
         return findings[0].sentence
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a scene is on its way."""
+        return self.phase in (CHECKING, PACKING)
+
+    @property
     def can_send_anyway(self) -> bool:
         """Whether the findings are questions only."""
         return self.phase == ASKING and all(finding.severity != checks.STOP for finding in self.findings)
 
     def send_anyway(self) -> None:
-        """The artist says yes to what was asked."""
-        if self.can_send_anyway:
-            self._allowed |= checks.allowances(self.findings)
+        """The artist says yes to what was asked; the scene is read anew, for it may have changed while she thought."""
+        if not self.can_send_anyway or self._draft is None:
+            return
+        self._allowed |= checks.allowances(self.findings)
+        former, self._draft = self._draft, self._draft.again()
+        former.drop()
+        if self._draft is None:
+            self._end(f"Not sent: the scene {former.settings.scene_name} is gone.")
+            return
+        stops = [finding for finding in checks.check_scene(self._draft.settings) if finding.severity == checks.STOP]
+        if stops:
+            self._ask(stops)
+        else:
             self.findings = ()
             self._pack()
 
@@ -173,7 +200,7 @@ class Session:
         self.board.send(request["job"], allow_missing, (), self._on_progress, self._on_done, self._on_fault)
 
     def _on_progress(self, words: str, share: float) -> None:
-        if self.phase == PACKING:
+        if not self.is_cancelled:
             self.words, self.fraction, self.has_changed = words[:1].upper() + words[1:], share, True
 
     def _on_done(self, answer: dict[str, Any]) -> None:
@@ -184,30 +211,41 @@ class Session:
         notes = [Finding(checks.NOTE, text[:1].upper() + text[1:], "") for text in answer.get("warnings", ())]
         self.findings = [*self.findings, *notes]
         frames, tasks = answer.get("frames", 0), answer.get("tasks", 0)
+        late = " It was too late to stop that: cancel it in My Jobs." if self.is_cancelled else ""
         self.phase, self._draft, self.has_changed = IDLE, None, True
-        self.words = f"Sent {name}: {frames} frame{'s' * (frames != 1)} in {tasks} task{'s' * (tasks != 1)}."
+        self.words = f"Sent {name}: {frames} frame{'s' * (frames != 1)} in {tasks} task{'s' * (tasks != 1)}.{late}"
 
     def _on_fault(self, fault: Fault) -> None:
-        if self.phase not in (CHECKING, PACKING):
+        if not self.is_busy:
             return
         self.board.notice = ""  # told beside the button, with what to do
-        self._ask([checks.refused(fault.sentence, fault.hint)])
-        if not self.can_send_anyway and self._draft is not None:
-            self._draft.drop()
+        if self.is_cancelled:
+            self._end("Not sent.")
+        elif self.link.state in (NOT_RUNNING, REFUSED):
+            self._end("Not sent." if self.phase == CHECKING else "Perhaps not sent: look at My Jobs later.")
+        else:
+            self._ask([checks.refused(fault.sentence, fault.hint)])
+            if not self.can_send_anyway and self._draft is not None:
+                self._draft.drop()
 
     def cancel(self) -> None:
         """Give the submission up, or put the findings away."""
         if self.phase == PACKING:
-            self.board.cancel_send()
-        was_under_way = self.phase in (CHECKING, PACKING)
-        self._forget()
-        self.words = "Not sent." if was_under_way else ""
+            self.is_cancelled, self.words, self.has_changed = True, "Stopping", True
+            self.board.cancel_send()  # the node's answer ends it
+        else:
+            self._end("Not sent." if self.phase == CHECKING else "")
 
-    def _forget(self) -> None:
+    def file_opened(self) -> None:
+        """Another file is open: what was asked about the former one is of no use; what is being packed goes on."""
+        if self.phase in (CHECKING, ASKING):
+            self._end("Not sent: another file was opened meanwhile.")
+
+    def _end(self, words: str) -> None:
         if self._draft is not None:
             self._draft.drop()
-        self.phase, self.findings, self.words, self.fraction = IDLE, (), "", 0.0
-        self._draft, self._allowed, self.has_changed = None, frozenset(), True
+        self.phase, self.findings, self.words, self.fraction = IDLE, (), words, 0.0
+        self._draft, self._allowed, self.is_cancelled, self.has_changed = None, frozenset(), False, True
 
     # What is shown
 
@@ -241,8 +279,8 @@ class Session:
 
 
 def _written(job: str, text: str) -> str:
-    """The log as a file that a text editor can open; empty when there is no room for it."""
-    path = os.path.join(tempfile.gettempdir(), f"peerfarm-{job}-{bpy.app.version[0]}.log")
+    """The log as a file that a text editor can open, in Blender's own folder; empty when there is no room for it."""
+    path = os.path.join(bpy.app.tempdir, f"peerfarm-{job}.log")
     try:
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(text)

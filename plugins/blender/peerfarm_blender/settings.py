@@ -40,7 +40,7 @@ def read(scene: Any) -> Settings:
         cameras=tuple(cameras) if wishes.cameras == "CHOSEN" else None,
         view_layers=tuple(layers) if wishes.view_layers == "CHOSEN" else None,
         layers_in_use=sum(1 for layer in scene.view_layers if layer.use),
-        uses_sequencer=bool(render.use_sequencer and scene.sequence_editor),
+        uses_sequencer=bool(render.use_sequencer and _has_strips(scene)),
         uses_denoiser=_denoises(scene),
         has_split_views=bool(render.use_multiview and render.views_format == "INDIVIDUAL"),
         file_output_nodes=_file_output_nodes(scene),
@@ -87,10 +87,17 @@ def _name(file: str, scene: Any) -> str:
     return stem if len(bpy.data.scenes) == 1 else f"{stem} {scene.name}"
 
 
+def _has_strips(scene: Any) -> bool:
+    """Whether the sequencer makes a picture; an editor alone, which a look at it leaves behind, makes none."""
+    editor = scene.sequence_editor
+    return editor is not None and len(editor.strips if hasattr(editor, "strips") else editor.sequences) > 0  # 4.4
+
+
 def _denoises(scene: Any) -> bool:
     if scene.render.engine != "CYCLES" or not hasattr(scene, "cycles"):
         return False
-    return bool(scene.cycles.use_denoising and scene.cycles.denoiser == "OPENIMAGEDENOISE")
+    # Empty where this very Blender was built without: its renderer would fail on the scene.
+    return bool(scene.cycles.use_denoising and scene.cycles.denoiser in {"OPENIMAGEDENOISE", ""})
 
 
 def _tree(scene: Any) -> Any:

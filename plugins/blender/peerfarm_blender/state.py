@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import bpy
@@ -25,6 +26,7 @@ class _State:
     def __init__(self) -> None:
         self.session: Session | None = None
         self.pictures: Any = None
+        self.tell: Callable[[Session], None] = lambda _: None
         self.has_complained = False
         self.scrolls = 0
 
@@ -55,10 +57,16 @@ def scroll_to_panel() -> None:
     _state.scrolls = 2  # a tab that was just opened has no height in the first turn
 
 
-def register() -> None:
-    """Begin; without a window there is nothing to show, so nothing runs."""
+def register(tell: Callable[[Session], None]) -> None:
+    """Begin; without a window there is nothing to show, so nothing runs.
+
+    Args:
+        tell: Says over the window what became of a submission.
+    """
     if not bpy.app.background:
+        _state.tell = tell
         _state.pictures = bpy.utils.previews.new()
+        bpy.app.handlers.load_post.append(_file_opened)
         bpy.app.timers.register(_turn, first_interval=EVERY_S, persistent=True)
 
 
@@ -66,11 +74,19 @@ def unregister() -> None:
     """End, and leave no thread, timer or picture behind."""
     if bpy.app.timers.is_registered(_turn):
         bpy.app.timers.unregister(_turn)
+    if _file_opened in bpy.app.handlers.load_post:
+        bpy.app.handlers.load_post.remove(_file_opened)
     if _state.session is not None:
         _state.session.close()
     if _state.pictures is not None:
         bpy.utils.previews.remove(_state.pictures)
     _state.session = _state.pictures = None
+
+
+@bpy.app.handlers.persistent
+def _file_opened(*_: Any) -> None:
+    if _state.session is not None:
+        _state.session.file_opened()
 
 
 def _turn() -> float:
@@ -94,7 +110,11 @@ def turn(now_s: float) -> None:
         _scroll_down(areas)
     if _state.session is None:
         return
-    if _state.session.tick(now_s, is_seen=bool(areas)) or _load_a_picture():
+    was_busy = _state.session.is_busy
+    has_changed = _state.session.tick(now_s, is_seen=bool(areas))
+    if was_busy and not _state.session.is_busy and (_state.session.is_told or not areas):
+        _state.tell(_state.session)
+    if has_changed or _load_a_picture():
         for area in areas:
             area.tag_redraw()
 

@@ -123,6 +123,11 @@ def test_a_project_that_needs_no_change_stays_as_it_is() -> None:
     assert paths(project) == ["/a/b.mov"]
 
 
+@pytest.mark.parametrize("content", [b"", b"notes", b"RIFX\0\0\1\0Egg!LIST\0\1\1\1"])
+def test_what_lies_beside_a_project_and_ends_like_one_stops_no_render(content: bytes) -> None:
+    assert APP.rewritten(content, PathMap((PathRule("/a", "/b"),))) == content
+
+
 @pytest.mark.parametrize("damage", [b"", b"RIFX", b"<html/>", b"RIFF" + b"\0" * 20])
 def test_what_is_no_project_is_refused_in_words(damage: bytes) -> None:
     with pytest.raises(AppFailed, match="no After Effects project"):
@@ -186,6 +191,25 @@ def test_broken_frame_rates_are_counted_as_after_effects_counts_them() -> None:
     item = {**ITEM, "start": 1001 / 60000 * 120, "duration": 1001 / 60000 * 60}
     (said,) = queue_said(aep([], [item], [{"name": "Shot", "frameRate": 60000 / 1001, "start": -1}]))["items"]
     assert (said["frame_start"], said["frame_end"]) == (60, 119)
+
+
+@pytest.mark.parametrize(
+    ("more", "comp", "from_one", "frames"),
+    [
+        ({}, {}, True, (11, 18)),
+        ({"rate": 50}, {}, False, (20, 35)),
+        ({"span": 1}, {"workArea": (1, 3)}, False, (25, 74)),
+        ({"span": 1}, {"workArea": (1, 0), "duration": 5}, False, (25, 124)),
+        ({"span": 0}, {"duration": 5, "start": 10}, False, (250, 374)),
+        ({"span": 0xFFFF}, {}, False, (10, 17)),
+    ],
+)
+def test_an_items_frames_follow_its_time_span_its_rate_and_how_the_project_counts(
+    more: dict[str, Any], comp: dict[str, Any], from_one: bool, frames: tuple[int, int]
+) -> None:
+    project = aep([], [ITEM | more], [{"name": "Shot", **comp}], counts_from_one=from_one)
+    (said,) = queue_said(project)["items"]
+    assert (said["frame_start"], said["frame_end"]) == frames
 
 
 def test_a_project_without_a_queue_has_no_items_and_an_odd_one_is_refused() -> None:

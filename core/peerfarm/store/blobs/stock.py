@@ -213,7 +213,10 @@ class Stock:
         """Write the book anew when somebody removed it. Raises StoreError."""
         if not self._is_closed and self._book.is_gone:
             self._book.close()
-            make_folder(self._book_path.parent)
+            try:
+                make_folder(self._book_path.parent)
+            except OSError as error:
+                raise disk_error(error, f"making {self._book_path.parent} again") from error
             self._book = PinBook(self._book_path)
             for key, ids in self._pins.items():
                 self._book.put(key, ids)

@@ -50,8 +50,12 @@ def check(settings, choices, collected, nodes):
     if nodes is not None:
         _check_workers(settings, layers, nodes, note)
     if settings.unknown:
-        some = ", ".join(settings.unknown[:3]) + (" and %d more" % (len(settings.unknown) - 3) if len(settings.unknown) > 3 else "")
-        note(NOTE, "This Maya lacks the plug-ins of some nodes (%s)." % some, "They render only where workers have them.")
+        some = ", ".join(settings.unknown[:3]) + (
+            " and %d more" % (len(settings.unknown) - 3) if len(settings.unknown) > 3 else ""
+        )
+        note(
+            NOTE, "This Maya lacks the plug-ins of some nodes (%s)." % some, "They render only where workers have them."
+        )
     if collected is not None:
         if collected.missing:
             some = ", ".join("%s (%s)" % one for one in collected.missing[:5])
@@ -73,7 +77,11 @@ def _check_layer(layer, choices, note):
     if any(name.lower().endswith(MOVIES) for name in names):
         note(STOP, "%s writes a movie, which many machines cannot share." % layer.label, "Choose PNG or EXR.")
     if not layer.has_whole_frames and not choices.frames:
-        note(ASK, "%s renders between whole frames." % layer.label, "The farm renders whole frames alone; set By Frame to 1.")
+        note(
+            ASK,
+            "%s renders between whole frames." % layer.label,
+            "The farm renders whole frames alone; set By Frame to 1.",
+        )
     if not layer.is_animated:
         frames = choices.frames or str(layer.first)
         words = "The file name of %s has no frame number in Maya." % layer.label
@@ -83,7 +91,7 @@ def _check_layer(layer, choices, note):
 def _check_workers(settings, layers, nodes, note):
     able = [node for node in nodes if node.get("render") and node.get("state") == "live"]
     mayas = [found for node in able for found in node.get("apps", ()) if found.get("app") == "maya"]
-    years = set(str(found.get("version")) for found in mayas)
+    years = {str(found.get("version")) for found in mayas}
     if not years:
         note(ASK, "No worker of the farm has Maya.", "Send it and wait for one?")
         return
@@ -94,7 +102,7 @@ def _check_workers(settings, layers, nodes, note):
     fitting = [found for found in mayas if str(found.get("version")) in (settings.year, "")]
     if not all(found.get("tags") for found in fitting):
         return  # a Maya that does not tell its renderers may have any
-    there = sorted(set(str(tag) for found in fitting for tag in found["tags"]))
-    for name in sorted(set(jobs.renderer_name(layer) for layer in layers) - set(there) - {"file"}):
+    there = sorted({str(tag) for found in fitting for tag in found["tags"]})
+    for name in sorted({jobs.renderer_name(layer) for layer in layers} - set(there) - {"file"}):
         words = "No worker's Maya %s has the renderer %s; the farm has %s." % (settings.year, name, ", ".join(there))
         note(ASK, words, "Install it on a worker, or choose another in the Render Settings.")

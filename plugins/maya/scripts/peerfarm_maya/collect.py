@@ -51,7 +51,7 @@ def _guarded(found, what, call, *arguments):
 
 
 def _texts(value):
-    """getAttr gives text, a list of it, or None."""
+    """GetAttr gives text, a list of it, or None."""
     if isinstance(value, (list, tuple)):
         return [str(one) for one in value if one and not isinstance(one, (list, tuple))]
     return [str(value)] if value else []
@@ -107,10 +107,11 @@ def _file_attributes(_, found):
         for name in _guarded(found, node, _filename_attributes, node) or []:
             plug = "%s.%s" % (node, name)
             for path in _texts(_guarded(found, plug, cmds.getAttr, plug)):
+                named = path
                 if name == "fileTextureName":
                     computed = _guarded(found, plug, cmds.getAttr, node + ".computedFileTextureNamePattern")
-                    path = (_texts(computed) or [path])[0]
-                found.want(disk.FILE, _guarded(found, plug, _whole, node, path) or path, plug)
+                    named = (_texts(computed) or [path])[0]
+                found.want(disk.FILE, _guarded(found, plug, _whole, node, named) or named, plug)
 
 
 def _filename_attributes(node):

@@ -86,10 +86,7 @@ class Search(object):
 
     def _look(self, kind, path, why):
         full = paths.full(path, self._project, self._scene, self._folder)
-        if kind == CACHE:
-            files = _cache_files(full)
-        else:
-            files = paths.existing(full)
+        files = _cache_files(full) if kind == CACHE else paths.existing(full)
         for one in files:
             if one != self._scene:
                 self._found.add(one)

@@ -1,6 +1,6 @@
 """The lower part of the panel: the farm's machines and the artist's jobs."""
 
-from . import panel
+from . import folders
 from .mayacmds import cmds
 
 MOST_NODES = 50
@@ -105,14 +105,18 @@ class _JobRow(object):
     def _ask_cancel(self):
         job = self._job
         answer = cmds.confirmDialog(
-            title="peerfarm", message="Cancel %s?" % job.name, button=["Cancel the job", "Keep it"],
-            defaultButton="Keep it", cancelButton="Keep it", dismissString="Keep it",
+            title="peerfarm",
+            message="Cancel %s?" % job.name,
+            button=["Cancel the job", "Keep it"],
+            defaultButton="Keep it",
+            cancelButton="Keep it",
+            dismissString="Keep it",
         )
         if answer == "Cancel the job":
             self._owner.board.cancel(job.id)
 
     def _open_folder(self):
-        panel.open_folder(self._job.output)
+        folders.open_folder(self._job.output)
 
     def _ask_log(self):
         name = self._job.name

@@ -101,14 +101,11 @@ def _outputs(chosen, folder):
         place, name = layer.outputs[camera]
         given.append((folder.replace("\\", "/").rstrip("/") or "/" if folder else place, name))
     outputs = []
-    for (layer, camera), one in zip(chosen, given):
-        if given.count(one) > 1:
-            same = [each for each, other in zip(chosen, given) if other == one]
-            layers = len(set(each.node for each, _ in same))
-            cameras = len(set(each for _, each in same))
-            below = ([_plain(layer.label)] if layers > 1 else []) + ([_plain(camera)] if cameras > 1 else [])
-            one = ("/".join([one[0].rstrip("/")] + below), one[1])
-        outputs.append(one)
+    for (layer, camera), (place, name) in zip(chosen, given):
+        same = [each for each, other in zip(chosen, given) if other == (place, name)]
+        below = [_plain(layer.label)] if len({each.node for each, _ in same}) > 1 else []
+        below += [_plain(camera)] if len({each for _, each in same}) > 1 else []
+        outputs.append(("/".join([place.rstrip("/"), *below]) if below else place, name))
     return outputs
 
 

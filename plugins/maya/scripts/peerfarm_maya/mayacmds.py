@@ -1,8 +1,6 @@
 """The only module that imports Maya; the others take `cmds` from here."""
 
-import maya.cmds as cmds
-import maya.mel as mel
-import maya.utils as utils
+from maya import cmds, mel, utils
 
 __all__ = ["app", "at_start", "cmds", "is_batch", "main_window", "soon", "year"]
 

@@ -1,9 +1,5 @@
 """The dockable panel: what to send, and below it the farm. Plain Maya commands; what it shows comes from `board`."""
 
-import os
-import subprocess
-import sys
-import threading
 import time
 
 from . import VERSION, farmview, sendview
@@ -17,8 +13,6 @@ _UI = "import peerfarm_maya.panel; peerfarm_maya.panel.draw()"
 _NEIGHBOUR = "AttributeEditor"
 """The panel begins as a tab beside it; a workspace may lack it."""
 _MOST_FAULTS = 20
-_MAYAS_OWN = ("PYTHON", "LD_LIBRARY_PATH", "DYLD_", "QT_")
-"""Beginnings of variables that Maya sets for itself, and that other programs must not get."""
 
 
 class Panel(object):
@@ -140,7 +134,12 @@ def show(is_sending=True, home=None):
         control = cmds.workspaceControl
         if control(_NEIGHBOUR, exists=True):
             control(
-                CONTROL, label="peerfarm", initialWidth=380, minimumWidth=300, retain=False, uiScript=_UI,
+                CONTROL,
+                label="peerfarm",
+                initialWidth=380,
+                minimumWidth=300,
+                retain=False,
+                uiScript=_UI,
                 tabToControl=(_NEIGHBOUR, -1),
             )
         else:
@@ -164,17 +163,3 @@ def draw(home=None):
     _panel = Panel(home)
     _panel.draw()
     return _panel
-
-
-def open_folder(path):
-    """Show a folder in the system's file manager."""
-    if not os.path.isdir(path):
-        raise OSError("there is no folder %s yet" % path)
-    if sys.platform == "win32":
-        os.startfile(path)
-        return
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_MAYAS_OWN)}
-    program = "open" if sys.platform == "darwin" else "xdg-open"
-    started = subprocess.Popen([program, path], stdin=subprocess.DEVNULL, close_fds=True, env=environment)
-    # It may stay for as long as the window; somebody has to take note of its end.
-    threading.Thread(target=started.wait, name="peerfarm-folder", daemon=True).start()

@@ -20,7 +20,7 @@ def full(path, project, scene, textures=""):
     path = re.sub("<scene>", lambda _: stem, path, flags=re.IGNORECASE)
     if os.path.isabs(path) or re.match(r"[A-Za-z]:/|//", path):
         places = [path]
-        head, slashes, rest = path[2:].partition("//")  # Maya writes PROJECT//PLACE-IN-PROJECT
+        _, slashes, rest = path[2:].partition("//")  # Maya writes PROJECT//PLACE-IN-PROJECT
         if slashes and project:
             places.append(project + "/" + rest)
     else:

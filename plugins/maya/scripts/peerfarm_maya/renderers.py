@@ -11,7 +11,15 @@ NAMES = {
     "renderman": "renderman",
 }
 """What Maya calls a renderer -> what `Render -r` is called with; any other goes as the scene says."""
-_REDSHIFT = (("exr", "exr"), ("png", "png"), ("tga", "tga"), ("targa", "tga"), ("jp", "jpg"), ("tif", "tif"), ("iff", "iff"))
+_REDSHIFT = (
+    ("exr", "exr"),
+    ("png", "png"),
+    ("tga", "tga"),
+    ("targa", "tga"),
+    ("jp", "jpg"),
+    ("tif", "tif"),
+    ("iff", "iff"),
+)
 """A piece of what Redshift's menu calls a format -> extension: the numbers behind it differ between its versions."""
 
 

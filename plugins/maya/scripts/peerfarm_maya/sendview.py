@@ -32,25 +32,49 @@ class SendView(object):
         self._camera_box = cmds.columnLayout("peerfarmCameras", adjustableColumn=True, parent=self._frame)
         group, numbers = cmds.textFieldGrp, cmds.intFieldGrp
         self.frames = group(
-            "peerfarmFrames", label="Frames", placeholderText="as the scene says", parent=self._frame,
-            adjustableColumn=2, columnAlign=(1, "left"), columnWidth=(1, 110),
+            "peerfarmFrames",
+            label="Frames",
+            placeholderText="as the scene says",
+            parent=self._frame,
+            adjustableColumn=2,
+            columnAlign=(1, "left"),
+            columnWidth=(1, 110),
         )
         self.chunk = numbers(
-            "peerfarmChunkField", label="Frames per task", value1=5, parent=self._frame,
-            columnAlign=(1, "left"), columnWidth=(1, 110),
+            "peerfarmChunkField",
+            label="Frames per task",
+            value1=5,
+            parent=self._frame,
+            columnAlign=(1, "left"),
+            columnWidth=(1, 110),
         )
         self.priority = numbers(
-            "peerfarmPriorityField", label="Priority", value1=50, parent=self._frame,
-            columnAlign=(1, "left"), columnWidth=(1, 110),
+            "peerfarmPriorityField",
+            label="Priority",
+            value1=50,
+            parent=self._frame,
+            columnAlign=(1, "left"),
+            columnWidth=(1, 110),
         )
         self.pool = group(
-            "peerfarmPoolField", label="Pool", placeholderText="all machines", parent=self._frame,
-            adjustableColumn=2, columnAlign=(1, "left"), columnWidth=(1, 110),
+            "peerfarmPoolField",
+            label="Pool",
+            placeholderText="all machines",
+            parent=self._frame,
+            adjustableColumn=2,
+            columnAlign=(1, "left"),
+            columnWidth=(1, 110),
         )
         self.output = cmds.textFieldButtonGrp(
-            "peerfarmOutput", label="Output", placeholderText="as the scene says", buttonLabel="...",
-            buttonCommand=guarded(self._browse), parent=self._frame,
-            adjustableColumn=2, columnAlign=(1, "left"), columnWidth=(1, 110),
+            "peerfarmOutput",
+            label="Output",
+            placeholderText="as the scene says",
+            buttonLabel="...",
+            buttonCommand=guarded(self._browse),
+            parent=self._frame,
+            adjustableColumn=2,
+            columnAlign=(1, "left"),
+            columnWidth=(1, 110),
         )
         self.overwrite = cmds.checkBox("peerfarmOverwrite", label="Replace frames that are there", parent=self._frame)
         self._button = cmds.button(
@@ -136,8 +160,12 @@ class SendView(object):
         self._remember(choices)
         if cmds.file(query=True, modified=True):
             answer = cmds.confirmDialog(
-                title="peerfarm", message="The scene has changes that are not saved.", button=[SAVE, LAST, CANCEL],
-                defaultButton=SAVE, cancelButton=CANCEL, dismissString=CANCEL,
+                title="peerfarm",
+                message="The scene has changes that are not saved.",
+                button=[SAVE, LAST, CANCEL],
+                defaultButton=SAVE,
+                cancelButton=CANCEL,
+                dismissString=CANCEL,
             )
             if answer == SAVE:
                 submit.save()
@@ -192,8 +220,12 @@ class SendView(object):
         asks = [str(one) for one in findings if one.severity == checks.ASK]
         if asks:
             answer = cmds.confirmDialog(
-                title="peerfarm", message="\n\n".join(asks), button=[ANYWAY, CANCEL], defaultButton=CANCEL,
-                cancelButton=CANCEL, dismissString=CANCEL,
+                title="peerfarm",
+                message="\n\n".join(asks),
+                button=[ANYWAY, CANCEL],
+                defaultButton=CANCEL,
+                cancelButton=CANCEL,
+                dismissString=CANCEL,
             )
             if answer != ANYWAY:
                 self._owner.say("Not sent.")
@@ -202,13 +234,17 @@ class SendView(object):
         request = preparation.request(bool(preparation.collected.missing))
         self._show("Sending", 0.0)
         self._owner.board.send(
-            request["job"], request["allow_missing"], request["files"], self._show, lambda _: self._sent(notes),
+            request["job"],
+            request["allow_missing"],
+            request["files"],
+            self._show,
+            lambda _: self._sent(notes),
             lambda _: self._ended(),
         )
 
     def _sent(self, notes):
         if notes:
-            self._owner.say(" ".join([self._owner.board.notice] + notes[:2]))
+            self._owner.say(" ".join([self._owner.board.notice, *notes[:2]]))
         self._ended()
 
     def _ended(self):

@@ -156,11 +156,11 @@ def _read_values(layer):
     layer.is_animated = bool(get("defaultRenderGlobals.animation"))
     if layer.is_animated:
         values = [get("defaultRenderGlobals." + name) for name in ("startFrame", "endFrame", "byFrameStep")]
-        layer.first, layer.last, layer.by = [int(round(value)) for value in values]
+        layer.first, layer.last, layer.by = [round(value) for value in values]
         layer.by = max(1, layer.by)
         layer.has_whole_frames = all(abs(value - round(value)) < 0.001 for value in values)
     else:
-        layer.first = layer.last = int(round(cmds.currentTime(query=True)))
+        layer.first = layer.last = round(cmds.currentTime(query=True))
     layer.cameras = cameras()
 
 

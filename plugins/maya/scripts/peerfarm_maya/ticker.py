@@ -51,7 +51,7 @@ class Ticker(object):
         return call
 
     def _now(self):
-        """On the main thread. A dialog that the tick opens makes Maya look into its queue again: that look is skipped."""
+        """On the main thread. A dialog that the tick opens makes Maya look into its queue: that look is skipped."""
         if self._is_inside:
             self._was_called.set()
             return
