@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from apart_rig import ApartFarm, printed_sums, sums_job, sums_of
-from farm_rig import RealNode
+from farm_rig import RealNode, peerfarm
 
 from peerfarm.model.blob import block_bytes
 
@@ -90,3 +91,23 @@ def test_a_second_submission_sends_the_one_texture_that_changed(pair: tuple[Apar
 
     assert printed_sums(farm, ben, submit_sums(ada, textures)) == sums_of(textures)
     assert sent_bytes(ada) - second <= TALK_BYTES
+
+
+def test_whoever_follows_a_job_sees_its_frames_on_their_way_home(tmp_path: Path) -> None:
+    farm = ApartFarm(tmp_path)
+    try:
+        ada = farm.add("ada", render=False)
+        ben = farm.add("ben", command=farm.sums_allowed(), upload_mb_s=2, upload_busy_mb_s=0)
+        farm.start()
+        plates, frames = farm.laptop / "plates", farm.laptop / "frames"
+        plates.mkdir()
+        for name in ("a.exr", "b.exr"):
+            (plates / name).write_bytes(os.urandom(6_000_000))
+        job = ada.call("submit", job=sums_job(plates, output=frames, workers=[ben.name]))["job"]
+        followed = peerfarm(ada, "job", job, "--watch")
+        assert followed.returncode == 0, followed.stderr
+        assert re.search(r"frames: [\d.]+ [kM]B of 12 MB, [\d.]+ [kM]B/s, [\d.]+ s left\n", followed.stderr)
+        assert (frames / "f_0001.bin").stat().st_size == 12_000_000
+        assert farm.job(job, ada)["file_transfer"]["frames"] is None
+    finally:
+        farm.close()

@@ -247,6 +247,32 @@ def test_every_kind_of_file_is_found_in_the_checkout(tmp_path: Path, words: tupl
     assert len(told["named"]) >= 25
 
 
+UNBAKED = """
+import os
+stage()
+for place in (str(top / "far" / "cache"), str(top / "farther" / "cache"), "//cache beside the scene"):
+    bpy.ops.mesh.primitive_cube_add()
+    modifier = bpy.context.object.modifiers.new("Fluid", "FLUID")
+    modifier.fluid_type = "DOMAIN"
+    modifier.domain_settings.cache_directory = place
+save(top / "shots" / "scene.blend")
+"""
+
+
+def test_what_a_scene_simulates_on_the_way_is_written_below_its_checkout(tmp_path: Path) -> None:
+    scene = made(tmp_path / "made", UNBAKED)
+    found = collect(scene, tmp_path / "work")
+    alone = replace(found, files=found.files[:1])  # Blender simulates a first frame where the folder is named
+    paths = check_out(alone, tmp_path / "checkout")
+    shutil.rmtree(tmp_path / "made")
+    here = Path(paths.translate(str(scene)) or "")
+    told = named_after_remap(here, paths)
+    places = [Path(path) for owner, path in told["named"] if "Fluid" in owner]
+    assert len(set(places)) == 3
+    assert all(tmp_path / "checkout" in place.parents for place in places)
+    assert told["missing"] == []
+
+
 PASSES = """
 scene = bpy.context.scene
 scene.use_nodes = True

@@ -115,7 +115,7 @@ class Fetching:
             raise RequestRefused("this job's frames are being fetched already", "wait, or `cancel_fetch` first")
         if len(self._fetches) >= MAX_FETCHES:
             raise RequestRefused("too many fetches are under way", "try again when one of them has ended")
-        directories = self._directories(request, state, spec)
+        directories = self._directories(request, job, state, spec)
         todo = [
             (number, task)
             for number in directories
@@ -137,7 +137,7 @@ class Fetching:
             "directories": list(dict.fromkeys(directories.values())),
         }
 
-    def _directories(self, request: LocalRequest, state: JobState, spec: JobSpec) -> dict[int, str]:
+    def _directories(self, request: LocalRequest, job: JobId, state: JobState, spec: JobSpec) -> dict[int, str]:
         writing = {number: step.output_dir for number, step in enumerate(spec.steps) if step.output_dir}
         directory = optional(request, "directory", str, "")
         if not writing:
@@ -146,7 +146,7 @@ class Fetching:
             if submitter_of(state) != self.core.node:
                 raise RequestRefused(
                     "the job was submitted on another machine, whose output folder is not here",
-                    "say where the frames shall go: `peerfarm fetch JOB DIR`",
+                    f"say where the frames shall go: `peerfarm fetch {job} DIR`",
                 )
             return writing
         if split_path(directory) is None:

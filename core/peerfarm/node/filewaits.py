@@ -103,7 +103,7 @@ class FileWaits:
         beats = (peer.beat.fetching for peer in self.presence.alive() if peer.beat is not None)
         return any(job == told and thousandths for rows in beats for told, thousandths in rows)
 
-    def for_frames(self, state: JobState, spec: JobSpec) -> str:
+    def for_frames(self, job: JobId, state: JobState, spec: JobSpec) -> str:
         """Why frames that are done are not in the output folder yet; empty when nothing stands in the way."""
         submitter = submitter_of(state)
         if spec.files is not FilesMode.PEERS or submitter is None or submitter == self.core.node:
@@ -115,7 +115,7 @@ class FileWaits:
             return ""
         name = self.presence.name_of(submitter)
         fate = " to be back" if peer is not None else ", which left the farm for ever"
-        return f"frames wait for {name}{fate}; `peerfarm fetch JOB DIR` brings them elsewhere"
+        return f"frames wait for {name}{fate}; `peerfarm fetch {job} DIR` brings them elsewhere"
 
     def missing(self, state: JobState, spec: JobSpec, number: int, stuck: int) -> dict[str, Any]:
         """The frames of a step that are not in the output folder, those that are rendered also apart.

@@ -153,7 +153,7 @@ class Views:
         total = sum(tasks.values())
         progress = tasks["done"] + sum(self._progress(job, number, bits.leased) for number, bits in enumerate(steps))
         dispatcher = self._dispatch.dispatcher_of(job)
-        undelivered = self._publishing.errors.get(job) or self.files.waits.for_frames(state, spec)
+        undelivered = self._publishing.errors.get(job) or self.files.waits.for_frames(job, state, spec)
         waits = undelivered or self._why_ready(job, state, spec, tasks)
         is_waiting = not tasks["leased"] and (bool(waits) or self.files.is_fetched(job))
         return {

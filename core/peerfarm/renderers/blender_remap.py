@@ -107,6 +107,8 @@ class _Remapping:
         self._back = paths.inverse()
         self._disk = Disk()
         self._opened = opened
+        self._unbaked: dict[str, int] = {}
+        """Folders of caches that nobody baked, in the order in which they were met."""
         if paths.is_composed:
             checkout = Path(paths.rules[0].here)
             places = (checkout / f"{MISSING}{number or ''}" for number in count())
@@ -176,6 +178,9 @@ class _Remapping:
                 if reference.is_used and reference.is_seen and not reference.may_be_absent:
                     self._opened.lost.append(path)
                 return os.path.join(self._opened.nowhere, os.path.basename(path))  # noqa: PTH118, PTH119 - texts throughout
+        elif self._paths.is_composed and reference.may_be_absent:  # what is simulated is written there meanwhile
+            number = self._unbaked.setdefault(path, len(self._unbaked))
+            return os.path.join(self._opened.nowhere, str(number), os.path.basename(path))  # noqa: PTH118, PTH119 - as above
         elif reference.is_used and not reference.may_be_absent:
             words = "which is not among the job's files" if is_known else "which no rule for paths covers"
             self._opened.warnings.append(f"{reference.owner} names {path}, {words}; it is not on this machine")

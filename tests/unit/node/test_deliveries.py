@@ -56,7 +56,7 @@ def test_nobody_else_puts_them_in_place_not_even_when_the_submitter_is_away(solo
     solo.beats(ash, 10)
     assert solo.publishes() == []
     told = solo.ask("job", job=JOB)
-    assert told["error"] == "frames wait for elm to be back; `peerfarm fetch JOB DIR` brings them elsewhere"
+    assert told["error"] == f"frames wait for elm to be back; `peerfarm fetch {JOB} DIR` brings them elsewhere"
     missing = told["steps"][0]["missing"]
     assert (missing["count"], missing["names"]) == (4, [f"sea_000{frame}.png" for frame in (1, 2, 3, 4)])
     assert missing["directory"] == "/out"
@@ -213,7 +213,7 @@ def test_a_fetch_without_a_folder_is_for_the_submitter_alone(solo: FileSolo) -> 
     fetched_job(solo)
     error = solo.refusal("fetch", job=JOB)
     assert isinstance(error, RequestRefused)
-    assert error.hint == "say where the frames shall go: `peerfarm fetch JOB DIR`"
+    assert error.hint == f"say where the frames shall go: `peerfarm fetch {JOB} DIR`"
     assert "no absolute path" in str(solo.refusal("fetch", job=JOB, directory="mine"))
 
 
