@@ -40,7 +40,8 @@ def turned(ms):
 
 state.turn = measured(state.turn, turned)
 for each in (*panel.CLASSES, *farm_panel.CLASSES):
-    each.draw = measured_draw(each.draw)
+    if issubclass(each, bpy.types.Panel):
+        each.draw = measured_draw(each.draw)
 state.session().board.refresh()
 areas = bpy.context.window_manager.windows[0].screen.areas
 next(area for area in areas if area.type == "PROPERTIES").spaces.active.context = "OUTPUT"

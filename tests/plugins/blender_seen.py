@@ -48,10 +48,11 @@ class Layout:
 
 def seen() -> list[str]:
     """All that the panels show now, from the top."""
+    windows = bpy.context.window_manager.windows
     context = SimpleNamespace(
-        scene=bpy.context.window_manager.windows[0].scene,
+        scene=windows[0].scene if windows else bpy.context.scene,
         window_manager=bpy.context.window_manager,
-        preferences=bpy.context.preferences,
+        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),
         region=SimpleNamespace(width=WIDTH),
     )
     layout = Layout()

@@ -355,7 +355,7 @@ def test_where_peerfarm_never_ran_the_start_button_says_how_it_is_found(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     sentence, hint = start_in_vain(make_link())
-    assert "where it is" in sentence
+    assert "not found on this machine" in sentence
     assert "this button finds it" in hint
 
 

@@ -73,7 +73,7 @@ def _command(home):
 
 def _not_found(argv):
     if argv[0] == "peerfarm":
-        return _fault("nothing here says where it is.", BY_HAND + " From then on this button finds it.")
+        return _fault("it was not found on this machine.", BY_HAND + " From then on this button finds it.")
     return _fault("%s is not there any more." % argv[0], "Install peerfarm again. " + BY_HAND)
 
 
