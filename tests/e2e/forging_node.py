@@ -25,7 +25,8 @@ def forge(*arguments: Any) -> Packed:
     home = Path(os.environ["PEERFARM_HOME"])
     if not (home / FORGED).exists():
         return honest
-    root, _ = arguments[3].put_bytes((home / FORGED).read_bytes(), arguments[-1])
+    store, pin = arguments[3], arguments[7]
+    root, _ = store.put_bytes((home / FORGED).read_bytes(), pin)
     return honest._replace(root=replace(root, size_bytes=int((home / SIZE).read_text())))
 
 

@@ -80,6 +80,7 @@ def test_a_file_of_the_artists_own_is_never_overwritten_and_the_other_frames_arr
     result = carry_out(place, order(output, *frames))
     assert "f_0002.exr exists already and is not of this job" in result.error
     assert "--overwrite" in result.error
+    assert "--overwrite" in result.error
     assert (output / "f_0002.exr").read_bytes() == b"painted by hand"
     assert names(output) == ["f_0001.exr", "f_0002.exr", "f_0006.exr"]
 
@@ -242,7 +243,7 @@ def test_what_is_no_plain_file_is_left_alone(
         final.symlink_to(mine if kind == "link" else tmp_path / "nowhere")
     before = final.lstat()
     result = carry_out(place, replace(order(output, frame), is_overwriting=is_overwriting))
-    assert "no plain file" in result.error
+    assert result.error.endswith("is no plain file, so the frame cannot be put there. Move it away.")
     assert mine.read_bytes() == b"mine"
     assert final.lstat() == before
     assert names(output) == [frame.name]

@@ -111,10 +111,10 @@ def _check_place(output: Path) -> None:
             return
 
 
-def _look(output: Path, order: PublishOrder, files: Files, errand: Errand) -> tuple[list[_Wanted], list[str]]:
+def _look(output: Path, order: PublishOrder, files: Files, errand: Errand) -> tuple[list[_Wanted], list[_InTheWay]]:
     """What is to be put in place, and what is in the way."""
     wanted: list[_Wanted] = []
-    problems: list[str] = []
+    problems: list[_InTheWay] = []
     _check_place(output)
     for number, frame in enumerate(order.frames):
         if errand.is_stopped():
@@ -125,7 +125,7 @@ def _look(output: Path, order: PublishOrder, files: Files, errand: Errand) -> tu
             if former is None or not _is_in_place(final, frame, order, files.id_of(final, errand)):
                 wanted.append(_Wanted(frame, output / f".{order.attempt}.{number}.tmp", former))
         except _InTheWay as error:
-            problems.append(str(error))
+            problems.append(error)
     return wanted, problems
 
 
@@ -142,11 +142,11 @@ def _former(final: Path) -> os.stat_result | None:
     except (FileNotFoundError, NotADirectoryError):  # what is wrong with the folder is told when it is made
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise _InTheWay(f"{final} is no plain file, so the frame cannot be put there")
+        raise _InTheWay(f"{final} is no plain file, so the frame cannot be put there", "Move it away.")
     return status
 
 
-def _put(output: Path, wanted: _Wanted, order: PublishOrder, files: Files, errand: Errand) -> list[str]:
+def _put(output: Path, wanted: _Wanted, order: PublishOrder, files: Files, errand: Errand) -> list[_InTheWay]:
     """Write a frame and give it its name; what hinders that, if it is another file."""
     frame, draft, former = wanted
     final = output / frame.name
@@ -158,7 +158,7 @@ def _put(output: Path, wanted: _Wanted, order: PublishOrder, files: Files, erran
         else:
             _replace(draft, final, None if order.is_overwriting else former)
     except _InTheWay as error:
-        return [str(error)]
+        return [error]
     except OSError as error:
         error.filename = error.filename or str(final)
         raise
@@ -195,8 +195,8 @@ def _is_same_file(one: os.stat_result, other: os.stat_result | None) -> bool:
     )
 
 
-def _told(problems: list[str]) -> str:
+def _told(problems: list[_InTheWay]) -> str:
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    return (
-        f"{'; '.join(problems[:_SHOWN])}{more}. Move it away, or take the frames by `peerfarm fetch` with --overwrite."
-    )
+    hint = "Move it away, or take the frames by `peerfarm fetch` with --overwrite."
+    hint = problems[0].hint if all(problem.hint for problem in problems) else hint  # else some may be written over
+    return f"{'; '.join(map(str, problems[:_SHOWN]))}{more}. {hint}"
