@@ -165,6 +165,23 @@ def test_a_cancel_is_heard_in_the_middle_of_a_file_and_leaves_no_drafts(scene: S
     assert scene.store.usage().bytes == 0, "no room stays set aside"
 
 
+def test_what_became_a_link_out_of_the_directory_that_was_named_never_travels(scene: Scene) -> None:
+    (scene.root / "secret").mkdir()
+    (scene.root / "secret" / "key").write_bytes(b"of somebody else")
+    scene.pack(FileToPack(scene.root / "secret" / "key", "known"))  # so that it need not even be read
+    (scene.base / "odd").symlink_to(scene.root / "secret" / "key")
+    (scene.base / "tex").symlink_to(scene.root / "secret")
+    good = scene.write("good", b"sea")
+    for place in ("odd", "tex/key"):
+        wanted = [FileToPack(scene.base / name, name, within=str(scene.base)) for name in ("good", place)]
+        with pytest.raises(InvalidManifest, match="became a link that leads out of") as refused:
+            scene.pack(*wanted)
+        assert place in str(refused.value)
+    (scene.base / "inner").symlink_to("good")
+    inner = FileToPack(scene.base / "inner", "inner", within=str(scene.base))
+    assert scene.pack(good, inner).manifest.files[1].blocks == blocks_of(b"sea")
+
+
 def test_links_are_followed_for_named_files_and_the_target_is_packed(scene: Scene) -> None:
     outside = scene.root / "library" / "wood.png"
     outside.parent.mkdir()

@@ -7,7 +7,7 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,7 @@ class Desk:
         self.cache = HashCache(self.home / "hashes.db")
         self.outputs = Outputs(self.home / "outputs.jsonl")
         self.stops_when_hashing = False
+        self.on_hashing: Callable[[], None] = lambda: None
         self.goes_on_hashing = threading.Event()
         self.goes_on_hashing.set()
         self.packing = self.new_packing()
@@ -98,6 +99,8 @@ class Desk:
         """What packing tells, from any of its threads."""
         if self.stops_when_hashing and isinstance(event, PackProgressed) and event.text == "hashing":
             self.packing.stop(event.request)
+        if isinstance(event, PackProgressed) and event.text == "hashing":
+            self.on_hashing()
         self.events.put(event)
         if threading.current_thread().name == "peerfarm-pack" and isinstance(event, PackProgressed):
             assert event.text != "hashing" or self.goes_on_hashing.wait(LIMIT_S)
@@ -264,6 +267,20 @@ def test_an_output_folder_that_cannot_be_is_refused(desk: Desk, place: str) -> N
     packed = desk.pack(step(desk.scene("a.scene")), outputs=((str(desk.shots / place), ()),))
     assert "is no directory" in packed.error
     assert desk.asked() == []
+
+
+def test_a_file_of_a_folder_that_becomes_a_link_out_of_it_does_not_travel(desk: Desk) -> None:
+    found, secret = Path(desk.write("cache/a.vdb")), desk.home / "secret"
+    secret.write_bytes(b"of somebody else")
+
+    def swap() -> None:
+        found.unlink(missing_ok=True)
+        found.symlink_to(secret)
+
+    desk.on_hashing = swap
+    packed = desk.pack(files=(str(found.parent),))
+    assert packed.root is None
+    assert f"{found} became a link that leads out of {found.parent}" in packed.error
 
 
 def test_an_output_folder_of_another_system_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

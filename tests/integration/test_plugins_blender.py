@@ -76,6 +76,10 @@ def test_blender_starts_with_the_add_on_until_it_is_taken_back(tmp_path: Path, c
     told = printed_by_blender(home, "import bpy; print('ON', 'peerfarm_blender' in bpy.context.preferences.addons)")
     assert "ON False" in told
     assert "REGISTERED" not in told
+    left = [path for path in home.rglob("*") if "peerfarm" in path.name]
+    assert [path for path in left if path.parent != home / "farm"] == []
+    assert not (Path(row["directory"]).parents[1]).exists()
+    assert b"peerfarm" not in next(home.rglob("userpref.blend")).read_bytes()
 
 
 @BLENDER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -29,11 +30,16 @@ class Studio:
         self.modules = directory / "maya/modules"
         self.modules.parent.mkdir()
 
-    def run(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
-        """The rows that `peerfarm plugins` tells."""
+    def run(self, *words: str, code: int = 0, most_bytes: int = 0, **variables: str) -> list[dict[str, Any]]:
+        """The rows that `peerfarm plugins` tells; with `most_bytes` the disk takes no larger file."""
         environ = {**os.environ, "HOME": str(self.home), "PEERFARM_HOME": str(self.home / "farm"), "PATH": "/nowhere"}
         environ |= {"XDG_CONFIG_HOME": str(self.home / ".config"), "PYTHONPATH": os.pathsep.join(sys.path)}
+        environ |= variables
         argv = [sys.executable, "-m", "peerfarm", "plugins", *words, "--json"]
+        if most_bytes:
+            limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({most_bytes}, {most_bytes}))"
+            start = "import runpy; runpy.run_module('peerfarm', run_name='__main__', alter_sys=True)"
+            argv = [sys.executable, "-c", f"{limit}; {start}", *argv[3:]]
         ended = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         assert ended.returncode == code, ended.stderr
         rows: list[dict[str, Any]] = json.loads(ended.stdout)["plugins"]
@@ -55,8 +61,9 @@ def test_plug_ins_are_installed_shown_and_taken_back(studio: Studio) -> None:
     assert f"+ peerfarm {__version__} " in (studio.modules / "peerfarm.mod").read_text("utf-8")
     assert studio.states("status")["blender"] == "current"
     assert studio.states("uninstall") == {"blender": "none", "maya": "none", "aftereffects": "absent"}
-    assert not studio.addons.exists()
-    assert list(studio.modules.iterdir()) == []
+    assert not (studio.home / ".config/blender/9.9/scripts").exists()  # nor what was made around it
+    assert list((studio.home / "maya").iterdir()) == []
+    assert (studio.home / ".config/blender/9.9").is_dir()
 
 
 def test_what_the_user_changed_is_neither_replaced_nor_removed(studio: Studio) -> None:
@@ -97,6 +104,87 @@ def test_an_add_on_under_its_former_name_is_replaced(studio: Studio) -> None:
     assert studio.states("install", "blender") == {"blender": "current"}
     assert [path.name for path in studio.addons.parent.iterdir()] == ["peerfarm_blender"]
     assert "addons/peerfarm/" not in record.read_text("utf-8")
+
+
+FULL_BYTES = 10_000
+"""The record of what was written is smaller, some files of the add-on are not."""
+
+
+def test_an_installation_that_the_disk_cut_short_is_told_and_taken_back_or_done_again(studio: Studio) -> None:
+    (row,) = studio.run("install", "blender", code=1, most_bytes=FULL_BYTES)
+    assert row["state"] == "failed"
+    assert "File too large" in row["note"]
+    assert studio.addons.is_dir()
+    assert studio.states("status", "blender") == {"blender": "old"}
+    assert studio.states("uninstall", "blender") == {"blender": "none"}
+    assert not studio.addons.parents[1].exists()
+
+    studio.run("install", "blender", code=1, most_bytes=FULL_BYTES)
+    assert studio.states("install", "blender") == {"blender": "current"}
+    assert not list(studio.addons.rglob(".*"))
+
+
+def test_an_upgrade_that_the_disk_cut_short_is_not_taken_for_the_users_changes(studio: Studio) -> None:
+    studio.run("install", "blender")
+    record = studio.home / "farm/plugins.json"
+    told = json.loads(record.read_text("utf-8"))
+    for name in told["written"]:
+        Path(name).write_text("# an older version\n", "utf-8")
+        told["written"][name] = hashlib.sha256(b"# an older version\n").hexdigest()
+    record.write_text(json.dumps(told), "utf-8")
+    assert studio.states("status", "blender") == {"blender": "old"}
+    studio.run("install", "blender", code=1, most_bytes=FULL_BYTES)
+    contents = {path.read_text("utf-8") == "# an older version\n" for path in studio.addons.rglob("*.py")}
+    assert contents == {True, False}
+    assert studio.states("status", "blender") == {"blender": "old"}
+    assert studio.states("install", "blender") == {"blender": "current"}
+
+
+def test_a_developers_linked_add_on_is_neither_written_through_nor_emptied(studio: Studio) -> None:
+    checkout = studio.home / "checkout"
+    checkout.mkdir()
+    (checkout / "client.py").write_text("# work of a week\n", "utf-8")
+    studio.addons.parent.mkdir(parents=True)
+    studio.addons.symlink_to(checkout)
+    (row,) = studio.run("install", "blender", code=1)
+    assert "is a link that somebody made" in row["note"]
+    studio.run("uninstall", "blender")
+    assert [path.name for path in checkout.iterdir()] == ["client.py"]
+    assert (checkout / "client.py").read_text("utf-8") == "# work of a week\n"
+    assert studio.addons.is_symlink()
+
+
+def test_what_the_user_keeps_beside_the_plug_ins_stays(studio: Studio) -> None:
+    studio.run("install")
+    own = [studio.addons.with_name("own.py"), studio.modules / "own.mod", studio.home / "maya/scripts/userSetup.py"]
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine", "utf-8")
+    studio.run("uninstall")
+    assert [path.read_text("utf-8") for path in own] == ["mine"] * 3
+    assert not list(studio.home.glob("maya/**/*peerfarm*"))
+    assert not studio.addons.exists()
+
+
+def test_a_plug_in_whose_application_moved_is_shown_and_taken_back_all_the_same(studio: Studio) -> None:
+    former = studio.home / "former"
+    former.mkdir()
+    studio.run("install", "maya", MAYA_APP_DIR=str(former))
+    module = former / "modules/peerfarm.mod"
+    assert module.is_file()
+    assert [row["directory"] for row in studio.run("status", "maya")] == [str(studio.modules), str(module.parent)]
+    studio.run("uninstall", "maya")
+    assert list(former.iterdir()) == []
+    assert [row["directory"] for row in studio.run("status", "maya")] == [str(studio.modules)]
+
+
+def test_a_folder_that_somebody_put_among_compiled_files_stays(studio: Studio) -> None:
+    studio.run("install", "blender")
+    own = studio.addons / "__pycache__/folder/own"
+    own.parent.mkdir(parents=True)
+    own.write_text("", "utf-8")
+    assert studio.states("uninstall", "blender") == {"blender": "none"}
+    assert [path for path in studio.addons.rglob("*") if path.is_file()] == [own]
 
 
 def test_a_folder_that_cannot_be_written_is_told(studio: Studio) -> None:

@@ -136,6 +136,21 @@ def test_what_was_laid_out_for_an_attempt_that_cannot_begin_is_removed(studio: S
     ending = studio.rig.run(TELL_INPUTS, **studio.brought(studio.pack().root, inputs=given))
     assert isinstance(ending, AttemptFailed)
     assert ending.reason is FailReason.FILES_MISSING
+    assert (ending.lost_inputs, ending.lacking) == (("attempt-comp",), (studio.artist.id,))
+    assert studio.leftovers() == []
+
+
+def test_an_input_that_is_damaged_here_is_fetched_from_another_node_within_the_same_attempt(studio: Studio) -> None:
+    content = os.urandom(5000)
+    frame = studio.artist.put(content, "f_0001.exr")
+    assert studio.worker.put(content, "f_0001.exr") == frame
+    (kept,) = [path for path in (studio.worker.home / "blobs").rglob(frame.sha256.hex()) if path.is_file()]
+    kept.chmod(0o644)
+    kept.write_bytes(b"x" * 5000)
+    given = StepInput("sim", "", "some-attempt", (frame.name,), (frame,), (studio.artist.id,))
+    ending = studio.rig.run(TELL_INPUTS, **studio.brought(None, inputs=(given,)))
+    assert isinstance(ending, AttemptRendered), ending
+    assert printed(studio, ending.attempt, "sees") == ["sees sim f_0001.exr 5000"]
     assert studio.leftovers() == []
 
 
@@ -173,7 +188,7 @@ def test_a_path_that_was_not_brought_along_is_named(studio: Studio) -> None:
     brought["params"] = {"paths": ["/elsewhere/scene.txt"]}
     ending = studio.rig.run(TELL, **brought)
     assert isinstance(ending, AttemptFailed)
-    assert ending.reason is FailReason.FILES_MISSING
+    assert ending.reason is FailReason.FILES_USELESS
     assert "/elsewhere/scene.txt" in ending.message
     assert studio.rig.run("pass", **studio.brought(None)).attempt  # the slot goes on
     assert studio.leftovers() == []

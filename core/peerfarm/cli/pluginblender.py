@@ -23,10 +23,12 @@ def enable(program: str) -> bool:
     return is_enabled(program) is True or _ask(program, _FORGET, _ENABLE, _SAVE, _TELL) is True
 
 
-def disable(program: str) -> None:
-    """Switch the add-on off where it is on, before its files are removed: else Blender would miss it at each start."""
-    if is_enabled(program):
-        _ask(program, _DISABLE, _SAVE)
+def disable(program: str) -> bool:
+    """Switch the add-on off where it is on, before its files are removed: else Blender would miss it at each start.
+
+    False when that Blender does not do it, or does not tell.
+    """
+    return is_enabled(program) is False or _ask(program, _DISABLE, _SAVE, _TELL) is False
 
 
 def is_enabled(program: str) -> bool | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +61,10 @@ class Record:
     """Absolute path -> SHA-256 of what was written."""
     versions: dict[str, str] = field(default_factory=dict)
     """Folder of a plug-in -> the version of peerfarm that wrote it."""
+    coming: dict[str, str] = field(default_factory=dict)
+    """As `written`, of an installation that has begun: when it breaks off, files are the old ones or these."""
+    folders: list[str] = field(default_factory=list)
+    """Folders that were made for plug-ins, the outer ones first; they go when they are empty again."""
 
     def load(self) -> Record:
         """Read it; what cannot be read counts as nothing written."""
@@ -67,45 +72,50 @@ class Record:
             told = json.loads(self.path.read_text("utf-8"))
             self.written = {str(path): str(digest) for path, digest in told["written"].items()}
             self.versions = {str(folder): str(version) for folder, version in told.get("versions", {}).items()}
+            self.coming = {str(path): str(digest) for path, digest in told.get("coming", {}).items()}
+            self.folders = [str(folder) for folder in told.get("folders", [])]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            self.written, self.versions = {}, {}
+            self.written, self.versions, self.coming, self.folders = {}, {}, {}, []
         return self
 
     def save(self) -> None:
         """Write it in one step. Raises OSError."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        draft.write_text(json.dumps({"written": self.written, "versions": self.versions}, indent=1) + "\n", "utf-8")
-        draft.replace(self.path)
+        told = {"written": self.written, "versions": self.versions, "coming": self.coming, "folders": self.folders}
+        _write(self.path, (json.dumps(told, indent=1) + "\n").encode())
 
     def is_own(self, path: Path) -> bool:
         """Whether the file is still as it was written here."""
-        digest = self.written.get(str(path))
-        return digest is not None and path.is_file() and digest == _digest(path.read_bytes())
+        known = {self.written.get(str(path)), self.coming.get(str(path))} - {None}
+        return bool(known) and path.is_file() and not path.is_symlink() and _digest(path.read_bytes()) in known
 
 
 def install(place: Place, plugins: Path, record: Record) -> list[str]:
     """Write a plug-in's files; the paths of the user's own files that were left alone.
 
-    A file of an older version that the new one has not is removed.
+    A file of an older version that the new one has not is removed. When it breaks off, it can be done again or taken
+    back, for what is to be written is recorded first.
 
     Raises:
         OSError: A folder or file cannot be written.
     """
     wanted = contents(place, plugins)
-    kept = [str(path) for path in wanted if path.exists() and not _may_replace(path, wanted[path], record)]
+    if place.app == "blender" and place.directory.is_symlink():  # a developer's own: never write into its target
+        return [str(place.directory)]
+    kept = [str(path) for path in wanted if os.path.lexists(path) and not _may_replace(path, wanted[path], record)]
     if kept:
         return kept
+    record.coming |= {str(path): _digest(content) for path, content in wanted.items()}
+    record.folders += [folder for folder in _missing_folders(wanted) if folder not in record.folders]
+    record.save()
     for path in _below(place, record):
         if path not in wanted and record.is_own(path):
             path.unlink()
-            del record.written[str(path)]
+            record.written.pop(str(path), None)
     for path, content in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_bytes(content)
-        draft.replace(path)
-        record.written[str(path)] = _digest(content)
+        _write(path, content)
+        record.written[str(path)] = record.coming.pop(str(path))
     _remove_empty(place)
     record.versions.pop(str(place.directory.with_name(FORMER_ADD_ON)), None)
     record.versions[str(place.directory)] = peerfarm.__version__
@@ -114,22 +124,65 @@ def install(place: Place, plugins: Path, record: Record) -> list[str]:
 
 
 def uninstall(place: Place, record: Record) -> tuple[list[str], list[str]]:
-    """Take back what was written; (removed, kept because the user changed it)."""
+    """Take back what was written; (removed, kept because the user changed it).
+
+    Raises:
+        OSError: A file cannot be removed; those before it are.
+    """
     removed, kept = [], []
-    for path in _below(place, record):
-        if not path.exists():
-            del record.written[str(path)]
-        elif record.is_own(path):
-            path.unlink()
-            removed.append(str(path))
-            del record.written[str(path)]
-        else:
-            kept.append(str(path))
-    _remove_empty(place)
-    if not kept:
-        record.versions.pop(str(place.directory), None)
-    record.save()
+    try:
+        for path in _below(place, record):
+            if os.path.lexists(path) and not record.is_own(path):
+                kept.append(str(path))
+                continue
+            if os.path.lexists(path):
+                path.unlink()
+                removed.append(str(path))
+            _draft(path).unlink(missing_ok=True)
+            record.written.pop(str(path), None)
+            record.coming.pop(str(path), None)
+        _remove_empty(place)
+        _remove_made(place, record)
+        if not kept:
+            record.versions.pop(str(place.directory), None)
+    finally:
+        record.save()
     return removed, kept
+
+
+def _missing_folders(wanted: Iterable[Path]) -> list[str]:
+    """Folders that have to be made, the outer ones first."""
+    missing = {folder for path in wanted for folder in path.parents if not folder.exists()}
+    return [str(folder) for folder in sorted(missing, key=lambda folder: len(folder.parts))]
+
+
+def _remove_made(place: Place, record: Record) -> None:
+    """The folders around it that were made for it, where nothing is left in them."""
+    for name in reversed(record.folders.copy()):
+        folder = Path(name)
+        if not place.directory.is_relative_to(folder) and not folder.is_relative_to(place.directory):
+            continue
+        if folder.is_dir() and any(folder.iterdir()):
+            continue
+        if folder.is_dir():
+            folder.rmdir()
+        record.folders.remove(name)
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.peerfarm-draft")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all. Raises OSError."""
+    draft = _draft(path)
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
 
 
 def state(place: Place, plugins: Path, record: Record) -> str:
@@ -144,13 +197,30 @@ def state(place: Place, plugins: Path, record: Record) -> str:
 
 
 def _may_replace(path: Path, content: bytes, record: Record) -> bool:
+    if path.is_symlink():
+        return False
     return record.is_own(path) or (path.is_file() and path.read_bytes() == content)
+
+
+def former_places(app: str, found: list[Place], record: Record) -> list[Place]:
+    """Where a plug-in was written once and is not looked for any more: an application moved or went."""
+    known = {str(place.directory) for place in found}
+    places = []
+    for name in record.versions:
+        folder = Path(name)
+        if name in known or name in {str(Path(one).with_name(FORMER_ADD_ON)) for one in known}:
+            continue
+        names = {MODULE: "maya", PANEL: "aftereffects"}
+        kinds = [kind for file, kind in names.items() if str(folder / file) in record.written]
+        if app == (kinds[0] if kinds else "blender"):
+            places.append(Place(app, "", folder))
+    return places
 
 
 def _below(place: Place, record: Record) -> list[Path]:
     """What was written for this place."""
     own = {place.directory / MODULE, place.directory / PANEL}
-    found = [Path(path) for path in record.written]
+    found = [Path(path) for path in {**record.written, **record.coming}]
     if place.app == "blender":
         return [path for path in found if any(map(path.is_relative_to, _add_ons(place)))]
     return [path for path in found if path in own]

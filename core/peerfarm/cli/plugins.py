@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from peerfarm.cli.exitcode import ExitCode
 from peerfarm.cli.place import local_file
 from peerfarm.cli.pluginblender import disable, enable, is_enabled
-from peerfarm.cli.pluginfiles import Record, install, source, state, uninstall
+from peerfarm.cli.pluginfiles import Record, former_places, install, source, state, uninstall
 from peerfarm.cli.pluginplaces import Place, places
 from peerfarm.cli.screen import Screen
-from peerfarm.errors import PeerfarmError
 
 APPS = ("blender", "maya", "aftereffects")
 _NAMES = {"blender": "Blender", "maya": "Maya", "aftereffects": "After Effects"}
@@ -53,6 +53,8 @@ def run_plugins(args: argparse.Namespace, screen: Screen) -> int:
     rows: list[dict[str, Any]] = []
     for app in APPS if args.app == "all" else (args.app,):
         found = places(app)
+        if args.deed != "install":
+            found += former_places(app, found, record)
         if not found:
             rows.append(
                 {
@@ -118,11 +120,16 @@ def _show(screen: Screen, row: dict[str, Any]) -> None:
 
 def _install(place: Place, record: Record, *, is_enabling: bool) -> str:
     kept = install(place, source(), record)
+    if kept and Path(kept[0]).is_symlink():
+        return f"nothing was written: {kept[0]} is a link that somebody made; remove it, then install again"
     if kept:
         return f"nothing was written: {kept[0]} is there and was changed by somebody; move it away, then install again"
     if place.app == "blender" and is_enabling and place.program:
         if enable(place.program):
-            return "It is switched on: the Output tab has a panel peerfarm, the Render menu has two entries."
+            return (
+                "It is switched on: the Output tab has a panel peerfarm, the Render menu has two entries. "
+                "A Blender that is open now has them after its next start."
+            )
         return f"It could not be switched on from here. {_NEXT['blender']}"
     return _NEXT[place.app]
 
@@ -135,11 +142,14 @@ def _is_enabled(place: Place, found: str) -> bool | None:
 
 
 def _uninstall(place: Place, record: Record) -> str:
-    if place.app == "blender" and place.program and str(place.directory) in record.versions:
-        disable(place.program)
-    try:
-        removed, kept = uninstall(place, record)
-    except OSError as error:
-        raise PeerfarmError(f"{error.filename or place.directory} cannot be removed: {error.strerror}") from error
-    words = f"{len(removed)} files were removed." if removed else "There was nothing of ours."
-    return f"{words} Kept, for somebody changed it: {', '.join(kept)}" if kept else words
+    words = ""
+    if place.app == "blender" and str(place.directory) in record.versions:
+        if not place.program:
+            words = " This Blender's program was not found: if its preferences list the add-on still, untick it there."
+        elif not disable(place.program):
+            words = " It could not be switched off: untick it in Blender's preferences, if they list it still."
+    removed, kept = uninstall(place, record)
+    told = f"{len(removed)} files were removed." if removed else "There was nothing of ours."
+    if kept:
+        told += f" Kept, for somebody changed it: {', '.join(kept)}"
+    return told + words

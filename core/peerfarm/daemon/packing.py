@@ -173,7 +173,7 @@ class Packing:
     def _pack(self, run: _Run, found: Collected, warnings: list[str]) -> Packed:
         order = run.order
         gone = {missing.path for missing in found.missing}
-        files = [FileToPack(Path(p.path), p.place, p.origin) for p in found.places() if p.path not in gone]
+        files = [FileToPack(Path(p.path), p.place, p.origin, p.within) for p in found.places() if p.path not in gone]
         if not files:
             return Packed(order.request, None, _bounded(warnings))
         run.does("hashing")

@@ -36,6 +36,8 @@ class CollectedFile:
     """Who needs it; the first of several."""
     root: str = ""
     """For a file that lies elsewhere: the directory from which on its place is kept; empty below the base."""
+    within: str = ""
+    """The directory that was named and in which it was found: it must still lead nowhere else when it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class FilePlace:
     """Relative to the checkout, as manifests write it."""
     origin: str
     """Equal to `path` for a file that lies outside the base; else empty."""
+    within: str = ""
+    """As in CollectedFile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Collected:
             place = "/".join(parts[len(root) :])
             if file.root:
                 place = f"{OUTSIDE}/{numbers[file.root]}/{place}"
-            found.append(FilePlace(file.path, normal_path(place), file.path if file.root else ""))
+            found.append(FilePlace(file.path, normal_path(place), file.path if file.root else "", file.within))
         return tuple(found)
 
 
@@ -115,13 +119,14 @@ def collected(
     for root in sorted(roots.values(), key=len):
         if not any(starts_with(root, other, folds) for other in (base, *outer)):
             outer.append(root)
+    within = {file.path: file.root for file in named if file.root}
     files: dict[str, CollectedFile] = {}
     for file in (NamedFile(scene, "the scene"), *named):
         if file.path not in files:
             parts = split_path(file.path) or ()
             found = next((root for root in (base, *outer) if starts_with(parts, root, folds)), base)
             root_path = "" if found == base else join_path(found[0], found[1:])
-            files[file.path] = CollectedFile(file.path, file.why, root_path)
+            files[file.path] = CollectedFile(file.path, file.why, root_path, within.get(file.path, ""))
     return Collected(
         join_path(base[0], base[1:]), system, tuple(files.values()), tuple(missing), tuple(dict.fromkeys(warnings))
     )

@@ -30,7 +30,8 @@ class FailReason(StrEnum):
     FILES_MISSING = "files-missing"
     """The job's files, or what an earlier step rendered, could not be fetched from any node."""
     FILES_USELESS = "files-useless"
-    """The list of the job's files is forged or broken, names what the worker's system cannot hold, or none has them."""
+    """The list of the job's files is forged or broken, lacks what a task names, names what the worker's system cannot
+    hold, or no member has them."""
     STORE_REFUSED = "store-refused"
     """The worker's own store could not take the frames, or not read what it holds; the lease goes back."""
     INTERNAL = "internal"

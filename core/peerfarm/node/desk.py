@@ -74,6 +74,10 @@ class Desk:
         """The tokens of a local connection's requests of that kind."""
         return [t for t, w in self._waiting.items() if w.request.client == client and w.kind == kind]
 
+    def count(self, kind: str) -> int:
+        """How many requests of that kind wait."""
+        return sum(waiting.kind == kind for waiting in self._waiting.values())
+
     def take(self, token: str, kind: str) -> Waiting | None:
         """The same, to be answered now."""
         waiting = self.look(token, kind)

@@ -36,8 +36,11 @@ class Pictures:
         """A peer's user wants to see a frame that was rendered here."""
         orders = self._orders.get(peer.node, set())
         token = f"{peer.node}/{message.token}"
-        if len(orders) >= MAX_ORDERS or token in orders:
-            return  # its user is told that no answer came
+        if token in orders:
+            return
+        if len(orders) >= MAX_ORDERS:
+            self.core.send(peer.node, _nothing(message.token, "its worker makes other pictures already"))
+            return
         result = self._result(message)
         if result is None:
             self.core.send(peer.node, _nothing(message.token, "its worker knows nothing of this frame any more"))

@@ -102,6 +102,7 @@ class Requests:
 
     def tick(self) -> None:
         """Nobody waits for ever."""
+        self.thumbnails.tick()
         self.desk.tick()
         self.membership.tick()
 

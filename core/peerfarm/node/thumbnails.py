@@ -36,6 +36,8 @@ CANDIDATES = 4
 """Results that are looked for on this machine before it is said that none is here."""
 LIMIT_S = 28.0
 """A little less than plug-ins wait for an answer."""
+MAX_WAITING = 64
+"""Requests that wait for a picture: the room for what waits serves logs and submissions too."""
 _REMEMBERED = 1000
 _READY = 8
 """Pictures kept for panels that come back for them."""
@@ -112,6 +114,8 @@ class Thumbnails:
         elsewhere = PictureAsk(0, attempt[0], job, first.step, first.task, size)
         if not optional(request, "wait", bool, True):
             return self._at_once(results, elsewhere, attempt[1][2])
+        if self.desk.count(KIND) >= MAX_WAITING:
+            return no_picture("many pictures are being made already; ask again later")
         token = self.desk.wait(request, KIND, LIMIT_S, (elsewhere, attempt[1][2]))
         self.core.effects.previews.append(PreviewOrder(token, results, size))
         return None
@@ -187,6 +191,14 @@ class Thumbnails:
         png = b64encode(message.png).decode("ascii")
         shown = {"frame": message.name, "width": message.width, "height": message.height, "png": png, "path": ""}
         self._done(asked.token, shown)
+
+    def tick(self) -> None:
+        """Nobody waits for a worker that has gone since it was asked."""
+        for number, asked in tuple(self._asked.items()):
+            peer = self.presence.peers.get(asked.worker)
+            if peer is None or not peer.has_greeted:
+                del self._asked[number]
+                self._done(asked.token, no_picture(asked.reason))
 
     def _done(self, token: str, answer: dict[str, Any]) -> None:
         """Hand the answer to who waits for it, or keep it for who comes back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,13 @@ def leave_picture(scene: Any, path: str) -> None:
         image.filepath_raw, image.file_format = path, "PNG"
         image.save()
         bpy.data.images.remove(image)
-    except (RuntimeError, OSError, KeyError, TypeError, AttributeError):
-        Path(path).unlink(missing_ok=True)
+    except Exception:  # noqa: BLE001 - whatever Blender makes of it, the frames are rendered
+        remove(path)
     finally:
-        large.unlink(missing_ok=True)
+        remove(str(large))
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it is there and can be removed."""
+    with suppress(OSError):
+        Path(path).unlink()

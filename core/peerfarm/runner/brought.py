@@ -60,7 +60,7 @@ def mapped_params(
     for path, here in named.items():
         if here is None or (path == params.get("scene") and not Path(here).is_file()):
             raise AttemptError(
-                FailReason.FILES_MISSING,
+                FailReason.FILES_USELESS,  # and no other fetch will bring it
                 f"{path} is not among the files that the job brought to {node or 'this node'}",
                 "Submit the job again.",
             )

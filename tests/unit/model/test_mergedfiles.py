@@ -97,3 +97,15 @@ def _between(start: str, end: str) -> tuple[int, tuple[str, ...]]:
     while same < min(len(one), len(other) - 1) and one[same] == other[same]:
         same += 1
     return len(one) - same, tuple(other[same:])
+
+
+def test_a_file_that_was_found_in_a_directory_must_still_lie_in_it_when_it_is_packed() -> None:
+    named = [NamedFile(f"/show/cache/{name}", "brings", root="/show/cache") for name in ("a.vdb", "b.vdb")]
+    folder = collected("/show/cache/a.vdb", named, "linux")
+    found = merged((scene("/show/a.blend", ["/show/tex/wood.png"]), folder))
+    assert {place.path: place.within for place in found.places()} == {
+        "/show/a.blend": "",
+        "/show/tex/wood.png": "",
+        "/show/cache/a.vdb": "/show/cache",
+        "/show/cache/b.vdb": "/show/cache",
+    }

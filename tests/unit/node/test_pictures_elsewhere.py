@@ -91,6 +91,35 @@ def test_a_worker_that_is_away_is_not_waited_for(solo: FileSolo, elm: Elm) -> No
     assert elm.told(PictureAsk) == []
 
 
+def test_a_worker_that_goes_after_it_was_asked_is_not_waited_for(solo: FileSolo, elm: Elm) -> None:
+    request = ask_picture(solo, JOB)
+    assert solo.turn(Previewed(request, reason=UNREAD)).answers == []
+    assert len(elm.told(PictureAsk)) == 1
+    solo.turn(inputs.LinkDown(elm.id))
+    said: list[Any] = []
+    for _ in range(16):
+        solo.now_s += 0.25
+        said += solo.turn(inputs.Tick()).answers
+    assert [one.result for one in said] == [{"frame": None, "reason": UNREAD}]
+
+
+def test_a_thousand_panels_leave_room_for_other_requests_and_each_is_answered(solo: FileSolo, elm: Elm) -> None:
+    minted = inputs.Minted(JobId("jobaaaaaaaaa"), FarmId("farmfarmfarmfarm"), "t" * 32)
+    told = [
+        solo.turn(inputs.LocalRequest(CLIENT, number, "thumbnail", {"job": JOB}, minted))  # type: ignore[arg-type]
+        for number in range(1000)
+    ]
+    at_once = [one.result for effects in told for one in effects.answers]
+    orders = [order for effects in told for order in effects.previews]
+    assert (len(at_once), len(orders)) == (936, 64)
+    assert all("ask again later" in str(result) for result in at_once)
+    answers = [one for order in orders for one in solo.turn(Previewed(order.request, reason=UNREAD)).answers]
+    assert answers == []
+    asked = elm.told(PictureAsk)
+    answers = [one for ask in asked for one in solo.hear(elm.id, PictureTell(ask.token, "a", 9, 9, PNG, "")).answers]
+    assert [one.result["frame"] for one in answers] == ["a"] * 64
+
+
 def test_a_peer_gets_the_picture_of_a_frame_that_was_rendered_here(solo: FileSolo) -> None:
     job = solo.submit_files(frames="1")
     solo.rendered(solo.starts[0])
@@ -114,6 +143,7 @@ def test_a_peer_cannot_order_pictures_without_end_nor_of_what_is_not_ours(solo: 
         order for token in range(20) for order in solo.hear(elm.id, PictureAsk(token, lease, job, 0, 0, 64)).previews
     ]
     assert len(orders) == 8
+    assert [told.token for told in elm.told(PictureTell)] == list(range(8, 20))  # the others hear so at once
     for order in orders:
         solo.turn(Previewed(order.request, reason="no"))
     for ask in (

@@ -21,7 +21,7 @@ from peerfarm.store.blobs.checkout import Cancelled, Progress, listed
 from peerfarm.store.blobs.disk import open_plain
 from peerfarm.store.blobs.hashcache import HashCache
 from peerfarm.store.blobs.layout import Draft
-from peerfarm.store.blobs.reading import FileFault, read_fault
+from peerfarm.store.blobs.reading import FileFault, changes, read_fault
 from peerfarm.store.blobs.stock import Hold
 
 _THREADS = max(2, min(8, os.cpu_count() or 2))
@@ -37,11 +37,13 @@ class FileToPack:
     """One file that a job brings along."""
 
     source: Path
-    """Where it lies; a link is followed, for somebody named this file."""
+    """Where it lies; a link is followed, for somebody named this file, or the directory `within`."""
     path: str
     """Where it goes in the checkout; with `/`, in any normal form of Unicode."""
     origin: str = ""
     """As in ManifestFile."""
+    within: str = ""
+    """The directory that the file must not lead out of; empty for a file that was named by itself."""
 
 
 class Packed(NamedTuple):
@@ -131,6 +133,28 @@ def _refuse(faults: list[str], hints: Collection[str] = ()) -> None:
         raise InvalidManifest("some of the job's files cannot be sent along: " + listed(faults), hint)
 
 
+def _check_within(file: FileToPack, status: os.stat_result) -> None:
+    """Make sure that what was opened lies in the directory that was named: its parts may have become links since.
+
+    Args:
+        status: Of what was opened.
+
+    Raises:
+        FileFault: It does not, or was replaced.
+    """
+    if not file.within:
+        return
+    real = Path(os.path.realpath(file.source))
+    try:
+        there = real.lstat()
+    except OSError:
+        raise changes(file.source) from None
+    if not real.is_relative_to(os.path.realpath(file.within)):
+        raise FileFault(file.source, f"became a link that leads out of {file.within}", "Submit again.")
+    if (there.st_dev, there.st_ino) != (status.st_dev, status.st_ino):
+        raise changes(file.source)
+
+
 class _Taken(NamedTuple):
     path: str
     file: ManifestFile
@@ -204,6 +228,7 @@ class _Packing:
         """In a thread of the pool: hash one file, unless it is known."""
         self._note(0)
         status = _status(file.source)
+        _check_within(file, status)
         now_ns = time.time_ns()
         blocks = self._cache.find(status)
         draft = None
@@ -215,6 +240,11 @@ class _Packing:
                 blocks = None
         if blocks is None:
             draft, status = self._store.draft_of(file.source, self._note)
+            try:
+                _check_within(file, status)
+            except FileFault:
+                self._store.give_up(draft)
+                raise
             blocks = draft.blocks
             self._cache.remember(status, blocks, now_ns)
         mode = 0o755 if status.st_mode & stat.S_IXUSR and os.name == "posix" else 0o644
