@@ -119,6 +119,34 @@ def test_what_may_look_different_elsewhere_is_warned_of(found: Collected) -> Non
     assert "not baked" in loose
     assert "object 'Loose'" in loose
     assert "object 'Flag'" not in loose
+    assert "object 'Domain', fluid" in loose, "one frame of its cache is there, and the scene has more"
+
+
+@pytest.mark.parametrize(("last", "is_loose"), [(3, False), (4, True)])
+def test_a_fluid_that_was_played_through_is_not_warned_of(tmp_path: Path, last: int, is_loose: bool) -> None:
+    run_script(
+        """
+import sys
+from pathlib import Path
+import bpy
+top, last = Path(sys.argv[-2]), int(sys.argv[-1])
+bpy.ops.wm.read_factory_settings(use_empty=True)
+bpy.context.scene.frame_end = last
+bpy.ops.mesh.primitive_cube_add()
+modifier = bpy.context.object.modifiers.new("Fluid", "FLUID")
+modifier.fluid_type = "DOMAIN"
+modifier.domain_settings.cache_directory = str(top / "cache")
+bpy.ops.wm.save_as_mainfile(filepath=str(top / "scene.blend"))
+for frame in range(1, 4):
+    for name in (f"config/config_{frame:04}.uni", f"data/fluid_data_{frame:04}.vdb"):
+        (top / "cache" / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / "cache" / name).touch()
+""",
+        str(tmp_path),
+        str(last),
+    )
+    warnings = collect(tmp_path / "scene.blend", tmp_path / "work").warnings
+    assert any("fluid" in warning for warning in warnings) is is_loose
 
 
 def test_a_baked_ocean_brings_its_frames(scene: Path, top: Path, tmp_path: Path) -> None:

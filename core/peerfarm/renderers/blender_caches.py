@@ -42,15 +42,23 @@ def unbaked() -> Iterator[str]:
             if not (cache.is_baked or cache.use_disk_cache or cache.use_external):
                 yield owner
         for modifier in thing.modifiers:
-            if modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN":
-                directory = absolute(modifier.domain_settings.cache_directory, thing.library)
-                if disk_files.fluid(Disk(), directory).missing:
-                    yield f"{told('object', thing)}, fluid"
+            is_domain = modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN"
+            if is_domain and _is_loose(modifier.domain_settings, thing.library):
+                yield f"{told('object', thing)}, fluid"
     for scene in bpy.data.scenes:
         world = scene.rigidbody_world
         cache = world.point_cache if world is not None and world.enabled and world.collection else None
         if cache is not None and not (cache.is_baked or cache.use_disk_cache or cache.use_external):
             yield f"scene '{scene.name}', rigid bodies"
+
+
+def _is_loose(domain: Any, library: Any) -> bool:
+    """Whether a fluid was neither baked nor played through: naming its folder is enough for Blender to keep a frame."""
+    if domain.has_cache_baked_any:
+        return False
+    found = disk_files.fluid(Disk(), absolute(domain.cache_directory, library))
+    last = min(domain.cache_frame_end, max(scene.frame_end for scene in bpy.data.scenes))
+    return bool(disk_files.fluid_frames(found) < last - domain.cache_frame_start + 1)
 
 
 def point_caches(thing: Any) -> Iterator[tuple[str, Any]]:

@@ -155,6 +155,12 @@ def fluid(disk: Disk, directory: str) -> Found:
     return Found(files) if files else Found(missing=[directory])
 
 
+def fluid_frames(found: Found) -> int:
+    """How many frames of a fluid's data are there."""
+    names = [Path(path).name for path in found.files if Path(path).parent.name == "data"]
+    return len({match[2] for name in names if (match := _DIGITS.fullmatch(name.rpartition(".")[0]))})
+
+
 def with_heads(disk: Disk, directory: str, heads: tuple[str, ...]) -> Found:
     """The files of a directory whose names begin with one of `heads`, e.g. those of an ocean or a particle cache."""
     directory = disk.named(directory)
