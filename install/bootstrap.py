@@ -14,7 +14,8 @@ USAGE = """usage: python3 install/bootstrap.py COMMAND [ARGUMENTS]
 
   demo [ARGS]         three nodes on this machine render a scene together while one of them is killed
   run ARGS            the peerfarm command of this checkout, e.g. `run status`
-  install             put a `peerfarm` command of its own into your account; run it again to upgrade
+  install [--preview] put a `peerfarm` command of its own into your account; run it again to upgrade;
+                      with --preview it shows EXR, TIFF and JPEG frames in panels (OpenImageIO, about 95 MB)
   test [PYTEST ARGS]  every check: style, types, layers, simulation, tests; arguments narrow the tests
   simulate [ARGS]     a simulated farm with faults, e.g. `simulate --seeds 500 --first 1`
   bench [--json]      the figures of this machine

@@ -14,6 +14,7 @@ from bootstrapping.stages import run_all_stages
 from bootstrapping.user_install import install_for_user
 
 ROOT = Path(__file__).resolve().parents[2]
+WITH_PREVIEW = "--preview"
 COMMANDS = ("demo", "run", "install", "test", "simulate", "bench")
 USAGE_ERROR = 2
 SETUP_FAILED = 1
@@ -46,7 +47,10 @@ def _start(command: str, rest: Sequence[str], environ: Mapping[str, str]) -> int
     if not (ROOT / "pyproject.toml").is_file():
         raise SetupError(f"{ROOT} is not a checkout of peerfarm.", "Run install/bootstrap.py of a complete checkout.")
     if command == "install":
-        return install_for_user(ROOT, environ)
+        odd = [word for word in rest if word != WITH_PREVIEW]
+        if odd:
+            raise SetupError(f"install takes {WITH_PREVIEW} alone, not {odd[0]}.", "Leave it out.")
+        return install_for_user(ROOT, environ, "preview" if rest else "")
     extra = "" if command in {"demo", "run"} else "dev"
     python = prepare(ROOT, environment_path(ROOT, environ), extra)
     match command:

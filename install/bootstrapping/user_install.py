@@ -11,8 +11,13 @@ from pathlib import Path
 from bootstrapping.environment import SetupError, install_with_pip, ready_environment, say
 
 
-def install_for_user(root: Path, environ: Mapping[str, str]) -> int:
+def install_for_user(root: Path, environ: Mapping[str, str], extra: str = "") -> int:
     """Install the checkout into the person's data folder and say how to call it; gives the exit code.
+
+    Args:
+        root: The checkout.
+        environ: Says where the person's data folder is.
+        extra: Name of the optional dependencies wanted as well; what an earlier installation brought stays.
 
     Raises:
         SetupError: With what failed and what to do.
@@ -20,13 +25,18 @@ def install_for_user(root: Path, environ: Mapping[str, str]) -> int:
     environment = data_folder(sys.platform, environ) / "venv"
     python = ready_environment(environment)
     say("installing peerfarm and its packages")
-    install_with_pip(python, ("--upgrade", str(root)), root)
+    install_with_pip(python, ("--upgrade", wanted(root, extra)), root)
     command = environment / "Scripts" / "peerfarm.exe"
     if os.name != "nt":
         command = Path.home() / ".local" / "bin" / "peerfarm"
         link(command, environment / "bin" / "peerfarm")
     say(f"installed. Call it by: {call_of(command, environ.get('PATH', ''))}")
     return 0
+
+
+def wanted(root: Path, extra: str) -> str:
+    """What pip is asked for: the checkout, with one of its extras where one is named."""
+    return f"{root}[{extra}]" if extra else str(root)
 
 
 def data_folder(system: str, environ: Mapping[str, str]) -> Path:

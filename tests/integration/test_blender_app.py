@@ -89,7 +89,7 @@ def render(found: Capability, home: Path, scene: Path, frames: tuple[int, ...], 
     task = RenderTask("a", JobId("j"), "job", 0, "step", 0, "blender", checked, frames, "/out", pattern)
     places = Places(str(home / "work"), str(home / "frames"), "")
     for place in (places.work, places.frames):
-        Path(place).mkdir()
+        Path(place).mkdir(exist_ok=True)
     ended = start(APP.build(found, task, places), home / "work")
     reader = APP.reader(task)
     events = [event for line in ended.stdout.splitlines() for event in reader.feed(line)]
@@ -126,6 +126,15 @@ def test_other_formats_are_written_complete_with_a_small_picture(
         small = check_image(file, picture.stat().st_size, picture.name)
     assert (small.format, small.width, small.height) == ("PNG", 24, 16)
     assert not list((tmp_path / "work").glob("*.jpg"))
+
+
+def test_frames_count_though_their_small_picture_cannot_be_written(
+    found: Capability, scene: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "work" / PICTURE).mkdir(parents=True)
+    run = render(found, tmp_path, scene, (1,), "sea_####.exr", percent=50)
+    assert run.verdict is None
+    assert [path.name for path in run.frames.iterdir()] == ["sea_0001.exr"]
 
 
 def test_a_scene_cannot_run_its_scripts(found: Capability, scripted: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -148,6 +149,14 @@ def test_a_developers_linked_add_on_is_neither_written_through_nor_emptied(studi
     studio.addons.symlink_to(checkout)
     (row,) = studio.run("install", "blender", code=1)
     assert "is a link that somebody made" in row["note"]
+    shutil.copy(Path(__file__).parents[2] / "README.md", checkout / "peerfarm.mod")
+    studio.modules.mkdir()
+    (studio.modules / "peerfarm.mod").symlink_to(checkout / "peerfarm.mod")
+    (row,) = studio.run("install", "maya", code=1)
+    assert "is a link that somebody made" in row["note"]
+    (checkout / "peerfarm.mod").unlink()
+    studio.run("install", "maya", code=1)  # nor one that leads nowhere
+    assert (studio.modules / "peerfarm.mod").is_symlink()
     studio.run("uninstall", "blender")
     assert [path.name for path in checkout.iterdir()] == ["client.py"]
     assert (checkout / "client.py").read_text("utf-8") == "# work of a week\n"
@@ -172,7 +181,10 @@ def test_a_plug_in_whose_application_moved_is_shown_and_taken_back_all_the_same(
     studio.run("install", "maya", MAYA_APP_DIR=str(former))
     module = former / "modules/peerfarm.mod"
     assert module.is_file()
-    assert [row["directory"] for row in studio.run("status", "maya")] == [str(studio.modules), str(module.parent)]
+    now, then = studio.run("status", "maya")
+    assert (now["directory"], now["state"]) == (str(studio.modules), "none")
+    assert (then["directory"], then["state"]) == (str(module.parent), "current")
+    assert "not found here any more" in then["note"]
     studio.run("uninstall", "maya")
     assert list(former.iterdir()) == []
     assert [row["directory"] for row in studio.run("status", "maya")] == [str(studio.modules)]
@@ -241,6 +253,36 @@ def test_documents_that_onedrive_took_over_are_mayas_too(tmp_path: Path) -> None
     chosen = tmp_path / "OneDrive - Studio/Documents/maya"
     (place,) = places("maya", "Windows", {**windows, "MAYA_APP_DIR": str(chosen)})
     assert place.directory == chosen / "modules"
+
+
+def program(path: Path, version: str) -> str:
+    """A program that tells this version, as Blender does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho 'Blender {version}'\necho '\tbuild date: 2024-01-01'\n", "utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_several_blenders_at_once_get_the_add_on_each_in_its_own_folder(tmp_path: Path) -> None:
+    folders = home_of(tmp_path / "w", "AppData/Roaming/Blender Foundation/Blender/3.6")
+    windows = {**folders, "PROGRAMFILES": str(tmp_path / "Program Files")}
+    new = program(tmp_path / "Program Files/Blender Foundation/Blender 4.2/blender.exe", "4.2.3 LTS")
+    old = program(tmp_path / "Program Files/Blender Foundation/Blender 3.6/blender.exe", "3.6.5")
+    program(tmp_path / "Program Files/Blender Foundation/Blender 2.8/blender.exe", "2.83.1")
+    program(tmp_path / "Program Files/Blender Foundation/Odd/blender.exe", "of nobody")
+    found = places("blender", "Windows", windows)
+    assert [(place.version, place.program) for place in found] == [("3.6", old), ("4.2", new)]
+    assert [place.directory.parents[2].name for place in found] == ["3.6", "4.2"]
+
+    linux = {**home_of(tmp_path / "l", ".config/blender/4.2", ".config/blender/5.0"), "PATH": str(tmp_path / "bin")}
+    fifth = program(tmp_path / "bin/blender", "5.0.1")
+    assert [(one.version, one.program) for one in places("blender", "Linux", linux)] == [("4.2", ""), ("5.0", fifth)]
+
+    mac = home_of(tmp_path / "m", "Applications")
+    app = program(tmp_path / "m/Applications/Blender 4.5.app/Contents/MacOS/Blender", "4.5.2 LTS")
+    (place,) = places("blender", "Darwin", mac)
+    assert (place.version, place.program) == ("4.5", app)
+    assert place.directory == tmp_path / "m/Library/Application Support/Blender/4.5/scripts/addons/peerfarm_blender"
 
 
 def test_blenders_own_word_on_where_scripts_lie_goes_first(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from runner_rig import JOB, LIMIT_S, Rig, png
 
 from peerfarm.errors import StoreError
@@ -91,6 +92,14 @@ def test_a_changed_frame_is_made_anew(rig: Rig, tmp_path: Path) -> None:
     again = png(40, 30, shade=8)
     path.write_bytes(again)
     assert made(rig, result(tmp_path / "allowed", len(again))).png != first.png
+
+
+def test_a_jpeg_is_shown_by_the_extra_in_a_process_of_its_own(rig: Rig, tmp_path: Path) -> None:
+    path = tmp_path / "allowed/f_1.jpg"
+    Image.new("RGB", (40, 30), (200, 10, 30)).save(path)
+    frame = FrameFile("f_1.jpg", path.stat().st_size, b"j" * 32)
+    told = made(rig, replace(result(tmp_path / "allowed"), frames=(frame,)))
+    assert (told.name, told.width, told.height, told.reason) == ("f_1.jpg", 20, 15, "")
 
 
 def test_a_frame_that_takes_too_long_is_given_up_and_the_next_is_shown(

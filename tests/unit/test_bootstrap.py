@@ -18,7 +18,7 @@ from bootstrapping.child import run_child
 from bootstrapping.environment import STAMP, SetupError, pip_hint, prepare, python_in, recipe
 from bootstrapping.report import read_report
 from bootstrapping.stages import Outcome, plan, run_all_stages, summarise
-from bootstrapping.user_install import call_of, data_folder, link
+from bootstrapping.user_install import call_of, data_folder, install_for_user, link
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "install" / "bootstrap.py"
@@ -177,6 +177,28 @@ def test_the_demo_gets_no_development_packages_and_a_later_test_gets_them(checko
     prepare(checkout, checkout / ".venv", "dev")
     calls = pip_calls.read_text().splitlines()
     assert [call.endswith("[dev]") for call in calls] == [False, True]
+
+
+def test_an_artist_may_have_the_reader_of_exr_frames_installed_too(
+    checkout: Path, pip_calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    data = {"XDG_DATA_HOME": str(tmp_path / "data"), "LOCALAPPDATA": str(tmp_path / "data")}
+    environment = data_folder(sys.platform, data) / "venv"
+    shutil.copytree(checkout / ".venv", environment)
+    stamp = (environment / STAMP).read_text().replace(str(checkout / ".venv"), str(environment))
+    (environment / STAMP).write_text(stamp)
+    install_for_user(checkout, data)
+    install_for_user(checkout, data, "preview")
+    plain, more = pip_calls.read_text().splitlines()
+    assert plain.endswith(f"--upgrade {checkout}")
+    assert more.endswith(f"--upgrade {checkout}[preview]")
+
+
+def test_a_mistyped_option_of_install_installs_nothing() -> None:
+    ended = start_bootstrap("pass", "install", "--prevew")
+    assert ended.returncode != 0
+    assert "--preview" in ended.stdout + ended.stderr
 
 
 def test_a_failed_installation_is_tried_again(checkout: Path, pip_calls: Path) -> None:

@@ -213,7 +213,7 @@ def former_places(app: str, found: list[Place], record: Record) -> list[Place]:
         names = {MODULE: "maya", PANEL: "aftereffects"}
         kinds = [kind for file, kind in names.items() if str(folder / file) in record.written]
         if app == (kinds[0] if kinds else "blender"):
-            places.append(Place(app, "", folder))
+            places.append(Place(app, "", folder, is_former=True))
     return places
 
 

@@ -32,6 +32,8 @@ class Place:
     """Where the plug-in belongs."""
     program: str = ""
     """The application's executable, where it was found."""
+    is_former: bool = False
+    """The plug-in was written there once, and nobody looks there any more."""
 
 
 def places(app: str, system: str | None = None, environ: Mapping[str, str] | None = None) -> list[Place]:
@@ -50,7 +52,8 @@ def _blender(system: str, environ: Mapping[str, str], home: Path) -> Iterator[Pl
         programs = [*Path(environ.get("PROGRAMFILES", "C:/Program Files")).glob("Blender Foundation/*/blender.exe")]
     elif system == "Darwin":
         settings = home / "Library/Application Support/Blender"
-        programs = [*Path("/Applications").glob("Blender*.app/Contents/MacOS/Blender")]
+        shelves = (Path("/Applications"), home / "Applications")
+        programs = [one for shelf in shelves for one in shelf.glob("Blender*.app/Contents/MacOS/Blender")]
     else:
         settings = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "blender"
         programs = [*Path("/opt").glob("blender*/blender")]

@@ -17,7 +17,7 @@ APPS = ("blender", "maya", "aftereffects")
 _NAMES = {"blender": "Blender", "maya": "Maya", "aftereffects": "After Effects"}
 _STATES = {
     "none": "not installed",
-    "current": "installed",
+    "current": "installed, up to date",
     "old": "installed in another version: run `peerfarm plugins install`",
     "changed": "there, with files that somebody changed",
 }
@@ -35,6 +35,7 @@ _ABSENT = {
     "Without that folder, peerfarm.jsx can be copied by hand into Support Files/Scripts/ScriptUI Panels where After "
     "Effects is installed, for which Windows and macOS ask for administrator rights",
 }
+_FORMER = "the application was not found here any more: `peerfarm plugins uninstall` takes these files back"
 
 
 def add_plugins(parser: argparse.ArgumentParser) -> None:
@@ -56,26 +57,9 @@ def run_plugins(args: argparse.Namespace, screen: Screen) -> int:
         if args.deed != "install":
             found += former_places(app, found, record)
         if not found:
-            rows.append(
-                {
-                    "app": app,
-                    "version": "",
-                    "directory": "",
-                    "state": "absent",
-                    "installed": "",
-                    "enabled": None,
-                    "note": _ABSENT[app],
-                }
-            )
+            rows.append(_row(Place(app, "", Path())) | {"directory": "", "state": "absent", "note": _ABSENT[app]})
         for place in found:
-            row = {
-                "app": app,
-                "version": place.version,
-                "directory": str(place.directory),
-                "note": "",
-                "installed": "",
-                "enabled": None,
-            }
+            row = _row(place)
             try:
                 if args.deed == "install":
                     row["note"] = _install(place, record, is_enabling=not args.no_enable)
@@ -84,6 +68,8 @@ def run_plugins(args: argparse.Namespace, screen: Screen) -> int:
                 row["state"] = state(place, plugins, record)
                 row["installed"] = record.versions.get(str(place.directory), "")
                 row["enabled"] = _is_enabled(place, str(row["state"]))
+                if args.deed == "status" and place.is_former and row["state"] != "none":
+                    row["note"] = _FORMER
             except OSError as error:
                 row |= {"state": "failed", "note": f"{error.filename or place.directory}: {error.strerror or error}"}
             rows.append(row)
@@ -93,6 +79,19 @@ def run_plugins(args: argparse.Namespace, screen: Screen) -> int:
         for row in rows:
             _show(screen, row)
     return _exit_code(args, rows)
+
+
+def _row(place: Place) -> dict[str, Any]:
+    return {
+        "app": place.app,
+        "version": place.version,
+        "program": place.program,
+        "directory": str(place.directory),
+        "state": "none",
+        "installed": "",
+        "enabled": None,
+        "note": "",
+    }
 
 
 def _exit_code(args: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
@@ -116,6 +115,10 @@ def _show(screen: Screen, row: dict[str, Any]) -> None:
     screen.line(f"{name}: {words} ({row['directory']})")
     if row["note"]:
         screen.line(f"  {row['note']}")
+    if row["app"] == "blender" and row["program"]:
+        screen.line(f"  its program is {row['program']}")
+    elif row["app"] == "blender" and not row["note"]:
+        screen.line("  its settings are there, its program was not found: whether it loads the add-on is not known")
 
 
 def _install(place: Place, record: Record, *, is_enabling: bool) -> str:
