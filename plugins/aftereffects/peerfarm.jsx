@@ -862,7 +862,10 @@ PF.farm.words = function (job) {
     return words;
 };
 
-// How a submission goes: {isOver, sentence, isDone}.
+// How the node begins to say that frames of an earlier render stand in the output folder.
+PF.farm.IN_THE_WAY = "frames of that name exist already";
+
+// How a submission goes: {isOver, sentence, isDone, isInTheWay}.
 PF.farm.submission = function (told) {
     var words, left;
     if (told.state === "done") {
@@ -872,6 +875,9 @@ PF.farm.submission = function (told) {
         return { isOver: true, isDone: true, sentence: words };
     }
     if (told.state === "failed") {
+        if (String(told.error).indexOf(PF.farm.IN_THE_WAY) === 0) {
+            return { isOver: true, isDone: false, isInTheWay: true, sentence: told.error };
+        }
         return { isOver: true, isDone: false, sentence: told.error + (told.hint ? " " + told.hint : "") };
     }
     words = told.text || "Packing";
@@ -1006,6 +1012,7 @@ PF.Board = function () {
     this.node = new PF.Node();
     this.view = new PF.farm.View();
     this.submission = null;
+    this.request = null;
     this.notes = "";
     this.rows = [];
     this.isClosed = false;
@@ -1186,12 +1193,17 @@ PF.Board.prototype.sendNow = function () {
         return;
     }
     this.notes = notes.slice(0, 2).join(" ");
-    this.sent(this.node.call("submit", {
+    this.submit({
         job: PF.submit.job(said, chosen),
         files: PF.submit.files(said),
         allow_missing: chosen.mayMiss,
         background: true
-    }));
+    });
+};
+
+PF.Board.prototype.submit = function (request) {
+    this.request = request;
+    this.sent(this.node.call("submit", request));
 };
 
 PF.Board.prototype.sent = function (answer) {
@@ -1238,6 +1250,17 @@ PF.Board.prototype.heard = function (row) {
         this.view.hurry();
         this.enable();
     }
+    if (told.isInTheWay) { this.replace(told.sentence); }
+};
+
+// Frames of an earlier render are replaced only when the artist says so.
+PF.Board.prototype.replace = function (sentence) {
+    if (!confirm(sentence + "\n\nReplace them?")) {
+        this.say("Not sent.");
+        return;
+    }
+    this.request.job.overwrite = true;
+    this.submit(this.request);
 };
 
 // Looking at the farm: the timer's turns, the list of jobs, and what its buttons do.

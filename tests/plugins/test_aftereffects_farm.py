@@ -144,6 +144,25 @@ def test_missing_footage_is_asked_about_and_then_rendered_without(farm: RealFarm
         ae.until("all frames", lambda: images(art / "frames") == FRAMES)
 
 
+def test_frames_of_an_earlier_render_are_replaced_only_after_a_yes(farm: RealFarm, art: Path) -> None:
+    artist = started(farm, "")
+    out = art / "frames"
+    out.mkdir()
+    (out / FRAMES[0]).write_bytes(b"earlier")
+    with AfterEffects(artist.directory, shot(art, out), confirm=False) as ae:
+        ae.press("Send to peerfarm")
+        ae.until("the question", lambda: bool(ae.asked) and ae.asked[-1].endswith("Replace them?"))
+        assert FRAMES[0] in ae.asked[-1]
+        assert "--" not in ae.asked[-1]
+        assert "Not sent." in ae.text()
+        assert (out / FRAMES[0]).read_bytes() == b"earlier"
+        ae.do("answer", confirm=True)
+        sent(ae)
+        ended(ae, DONE)
+        ae.until("their place", lambda: ae.rows()[0][2] == DONE)
+    assert images(out) == FRAMES
+
+
 def test_a_submission_is_cancelled_while_its_files_are_packed(farm: RealFarm, art: Path) -> None:
     artist = started(farm, "")
     project = shot(art, art / "frames")

@@ -102,7 +102,10 @@ PF.farm.words = function (job) {
     return words;
 };
 
-// How a submission goes: {isOver, sentence, isDone}.
+// How the node begins to say that frames of an earlier render stand in the output folder.
+PF.farm.IN_THE_WAY = "frames of that name exist already";
+
+// How a submission goes: {isOver, sentence, isDone, isInTheWay}.
 PF.farm.submission = function (told) {
     var words, left;
     if (told.state === "done") {
@@ -112,6 +115,9 @@ PF.farm.submission = function (told) {
         return { isOver: true, isDone: true, sentence: words };
     }
     if (told.state === "failed") {
+        if (String(told.error).indexOf(PF.farm.IN_THE_WAY) === 0) {
+            return { isOver: true, isDone: false, isInTheWay: true, sentence: told.error };
+        }
         return { isOver: true, isDone: false, sentence: told.error + (told.hint ? " " + told.hint : "") };
     }
     words = told.text || "Packing";

@@ -4,6 +4,7 @@ PF.Board = function () {
     this.node = new PF.Node();
     this.view = new PF.farm.View();
     this.submission = null;
+    this.request = null;
     this.notes = "";
     this.rows = [];
     this.isClosed = false;

@@ -48,12 +48,17 @@ PF.Board.prototype.sendNow = function () {
         return;
     }
     this.notes = notes.slice(0, 2).join(" ");
-    this.sent(this.node.call("submit", {
+    this.submit({
         job: PF.submit.job(said, chosen),
         files: PF.submit.files(said),
         allow_missing: chosen.mayMiss,
         background: true
-    }));
+    });
+};
+
+PF.Board.prototype.submit = function (request) {
+    this.request = request;
+    this.sent(this.node.call("submit", request));
 };
 
 PF.Board.prototype.sent = function (answer) {
@@ -100,4 +105,15 @@ PF.Board.prototype.heard = function (row) {
         this.view.hurry();
         this.enable();
     }
+    if (told.isInTheWay) { this.replace(told.sentence); }
+};
+
+// Frames of an earlier render are replaced only when the artist says so.
+PF.Board.prototype.replace = function (sentence) {
+    if (!confirm(sentence + "\n\nReplace them?")) {
+        this.say("Not sent.");
+        return;
+    }
+    this.request.job.overwrite = true;
+    this.submit(this.request);
 };
