@@ -13,17 +13,12 @@ from pathlib import Path
 
 import pytest
 import smalldisk
-import walls
 from apart_rig import ApartFarm, sums_job
 from farm_rig import RealNode, peerfarm
 
 from peerfarm.errors import PeerfarmError
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(not walls.are_possible(), reason="this system lets nobody mount a file system of his own"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 MEBI = 1 << 20
 SPARE_BYTES = 256 * MEBI
