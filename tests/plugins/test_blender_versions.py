@@ -18,6 +18,7 @@ import pytest
 from blender_rig import ADDON, ADDONS, ROOT, program
 
 from peerfarm import __version__
+from peerfarm.errors import RequestRefused
 
 sys.path.append(str(ROOT / "tests" / "integration"))
 from fake_node import FakeNode
@@ -123,6 +124,30 @@ def test_the_nodes_package_on_debians_blenders_path_does_not_hide_the_add_on(tmp
     shutil.copytree(ADDON, addons, ignore=shutil.ignore_patterns("__pycache__"))
     argv = [program("blender"), "-b", "--addons", addons.name, "--python-exit-code", "4", "--python-expr"]
     assert sent(argv, tmp_path, "import sys") == EXPECTED
+
+
+def test_a_script_is_told_in_its_own_words_how_frames_of_an_earlier_render_are_replaced(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    apps = [{"app": "blender", "version": "3.4.1", "tags": ["denoiser"]}]
+    nodes = {"nodes": [{"name": "oak", "state": "live", "render": True, "apps": apps, "pools": []}]}
+    refusal = RequestRefused("frames of that name exist already: /sea_0001.png", "Submit with --overwrite.")
+    script = (
+        f"import bpy, sys\nsys.path.insert(0, {str(ADDONS)!r})\nimport peerfarm_blender as p\np.register()\n{SCENE}"
+    )
+    argv = [program("blender"), "-b", "--factory-startup", "--python-exit-code", "4", "--python-expr", script + LINE]
+    with FakeNode(home, {"nodes": nodes, "submit": refusal}):
+        ended = subprocess.run(
+            [*argv, "--", str(tmp_path / "sea.blend")],
+            env=environment(tmp_path, home),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+        )
+    assert ended.returncode == 4
+    assert "send anyway to replace them" in ended.stdout + ended.stderr
+    assert "--overwrite" not in ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize("version", ["4.2", "5.0"])

@@ -96,6 +96,32 @@ def test_from_the_menu_to_the_frames_of_every_layer_and_camera(
     assert farm.duplicate_starts(job_id) == 0
 
 
+def test_frames_of_an_earlier_render_are_replaced_only_after_a_yes(
+    show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = artist(farm, monkeypatch)
+    worker(farm, "ben", "ok")
+    farm.start()
+    farm.wait_for("word of ben's Maya", lambda: any(row["apps"] for row in ada.call("nodes")["nodes"]))
+    earlier = show.project / "images" / "shadow" / "shot.0001.png"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_bytes(b"earlier")
+    open_panel(show)
+    show.world.answers.append("Cancel")
+    show.world.click("peerfarmSendButton")
+    show.world.pump(lambda: show.world.says("Not sent."))
+    assert str(earlier) in show.world.asked[-1]
+    assert "--" not in show.world.asked[-1]
+    assert ada.call("jobs")["jobs"] == []
+    with pytest.raises(submit.NotSent, match=r"overwrite=True"):
+        submit.submit()
+    show.world.answers.append("Replace them")
+    show.world.click("peerfarmSendButton")
+    show.world.pump(lambda: show.world.says("Sent: 10 frames"))
+    farm.wait_published(the_job(ada)["id"], ada)
+    assert images(show.project / "images") == EVERYTHING
+
+
 def test_a_jobs_row_has_its_last_frame_its_log_and_its_folder(
     show: Show, farm: RealFarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

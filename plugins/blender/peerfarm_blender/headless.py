@@ -46,9 +46,10 @@ def _submit(draft: Draft, *, anyway: bool) -> str:
             answer = _call("submit", draft.request(allowed), SUBMIT_LIMIT_S)
             break
         except Fault as fault:
-            more = checks.allowances([checks.refused(fault.sentence, fault.hint)]) - allowed
+            refused = checks.refused(fault.sentence, fault.hint)
+            more = checks.allowances([refused]) - allowed
             if not (anyway and more):
-                raise
+                raise Fault(refused.sentence, refused.what_to_do) from fault
             allowed |= more
     draft.sent(answer)
     for warning in answer.get("warnings", ()):

@@ -11,6 +11,7 @@ _CHUNK, _PRIORITY, _POOL = "peerfarmChunk", "peerfarmPriority", "peerfarmPool"
 """Option variables: what the artist chose last."""
 SAVE, LAST, CANCEL = "Save and send", "Send last saved", "Cancel"
 ANYWAY = "Send anyway"
+REPLACE = "Replace them"
 
 
 class SendView(object):
@@ -231,7 +232,9 @@ class SendView(object):
                 self._owner.say("Not sent.")
                 return
         notes = [str(one) for one in findings if one.severity == checks.NOTE]
-        request = preparation.request(bool(preparation.collected.missing))
+        self._submit(preparation.request(bool(preparation.collected.missing)), notes)
+
+    def _submit(self, request, notes):
         self._show("Sending", 0.0)
         self._owner.board.send(
             request["job"],
@@ -239,8 +242,28 @@ class SendView(object):
             request["files"],
             self._show,
             lambda _: self._sent(notes),
-            lambda _: self._ended(),
+            lambda fault: self._refused(fault, request, notes),
         )
+
+    def _refused(self, fault, request, notes):
+        """Frames of an earlier render are replaced only when the artist says so."""
+        self._ended()
+        if not fault.sentence.startswith(submit.IN_THE_WAY):
+            return
+        answer = cmds.confirmDialog(
+            title="peerfarm",
+            message=fault.sentence,
+            button=[REPLACE, CANCEL],
+            defaultButton=CANCEL,
+            cancelButton=CANCEL,
+            dismissString=CANCEL,
+        )
+        if answer == REPLACE:
+            self._owner.say("")
+            request["job"]["overwrite"] = True
+            self._submit(request, notes)
+        else:
+            self._owner.say("Not sent.")
 
     def _sent(self, notes):
         if notes:

@@ -9,6 +9,8 @@ from .mayacmds import app, cmds
 
 QUIET_S = 120.0
 """Hashing a large scene may take long, but tells how far it is."""
+IN_THE_WAY = "frames of that name exist already"
+"""How the node begins to say that frames of an earlier render stand in the output folder."""
 
 
 class NotSent(Exception):
@@ -129,6 +131,8 @@ def submit(choices=None, unsaved="stop", allow_missing=False, say=print, home=No
     try:
         answer = call_once(app(), VERSION, "submit", request, lambda event: tell(event.get("text", "")), QUIET_S, home)
     except Fault as fault:
+        if fault.sentence.startswith(IN_THE_WAY):
+            raise NotSent(fault.sentence + ". Say job.Choices(overwrite=True) to replace them.")
         raise NotSent(str(fault))
     for warning in answer.get("warnings", ()):
         tell(warning)
