@@ -22,6 +22,12 @@ PF.text.base = function (path) {
     return String(path).replace($.os.indexOf("Windows") >= 0 ? /^.*[\/\\]/ : /^.*\//, "");
 };
 
+// What is the matter, and what to do about it, as two sentences.
+PF.text.advised = function (sentence, hint) {
+    if (!hint) { return String(sentence); }
+    return sentence + (/[.!?]$/.test(sentence) ? " " : ". ") + hint;
+};
+
 PF.text.plural = function (count, one, many) { return count + " " + (count === 1 ? one : many); };
 
 PF.text.CELLS = 6;
@@ -214,7 +220,7 @@ PF.Fault = function (sentence, hint, kind) {
     this.sentence = sentence;
     this.hint = hint || "";
     this.kind = kind || "";
-    this.message = sentence + (hint ? " " + hint : "");
+    this.message = PF.text.advised(sentence, hint);
 };
 PF.Fault.prototype.toString = function () { return this.message; };
 
@@ -878,7 +884,7 @@ PF.farm.submission = function (told) {
         if (String(told.error).indexOf(PF.farm.IN_THE_WAY) === 0) {
             return { isOver: true, isDone: false, isInTheWay: true, sentence: told.error };
         }
-        return { isOver: true, isDone: false, sentence: told.error + (told.hint ? " " + told.hint : "") };
+        return { isOver: true, isDone: false, sentence: PF.text.advised(told.error, told.hint) };
     }
     words = told.text || "Packing";
     if (told.total_bytes) {

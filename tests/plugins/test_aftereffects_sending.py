@@ -176,7 +176,7 @@ def test_a_refusal_of_the_node_is_shown_with_what_to_do(node: FakeNode, tmp_path
     node.answers["submit"] = RequestRefused("there are frames already in /out", "Choose another folder.")
     with AfterEffects(tmp_path, shot(tmp_path, tmp_path / "out")) as ae:
         ae.press("Send to peerfarm")
-        assert "there are frames already in /out Choose another folder." in ae.text()
+        assert "there are frames already in /out. Choose another folder." in ae.text()
         assert ae.button("Send to peerfarm")["enabled"]
 
 

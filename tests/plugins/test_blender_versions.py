@@ -146,7 +146,7 @@ def test_a_script_is_told_in_its_own_words_how_frames_of_an_earlier_render_are_r
             timeout=90,
         )
     assert ended.returncode == 4
-    assert "send anyway to replace them" in ended.stdout + ended.stderr
+    assert "sea_0001.png. Choose another output folder, or send anyway to replace them" in ended.stdout + ended.stderr
     assert "--overwrite" not in ended.stdout + ended.stderr
 
 

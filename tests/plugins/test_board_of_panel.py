@@ -182,7 +182,7 @@ def test_a_click_is_carried_out_and_told(node: FakeNode, shown: Any) -> None:
     assert node.params_of("pause") == {"job": "job00001"}
     node.answers["retry"] = RequestRefused("nothing failed", "Wait for it.")
     shown.retry("job00001")
-    tick_until(shown, lambda: shown.notice == "nothing failed Wait for it.")
+    tick_until(shown, lambda: shown.notice == "nothing failed. Wait for it.")
     texts: list[str] = []
     shown.log_text("job00001", texts.append)
     tick_until(shown, lambda: texts)

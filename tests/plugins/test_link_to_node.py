@@ -99,7 +99,7 @@ def test_a_link_says_who_it_is_and_gets_answers(node: FakeNode, make_link: Calla
 def test_a_refusal_arrives_as_words_for_the_artist(node: FakeNode, make_link: Callable[..., Any]) -> None:
     fault = ask(connected(make_link()), "pause", job="x")
     assert (fault.sentence, fault.hint, fault.kind) == ("it is done", "Nothing to pause.", "RequestRefused")
-    assert str(fault) == "it is done Nothing to pause."
+    assert str(fault) == "it is done. Nothing to pause."
 
 
 def test_an_unknown_method_says_what_to_update(node: FakeNode, make_link: Callable[..., Any]) -> None:

@@ -118,7 +118,7 @@ PF.farm.submission = function (told) {
         if (String(told.error).indexOf(PF.farm.IN_THE_WAY) === 0) {
             return { isOver: true, isDone: false, isInTheWay: true, sentence: told.error };
         }
-        return { isOver: true, isDone: false, sentence: told.error + (told.hint ? " " + told.hint : "") };
+        return { isOver: true, isDone: false, sentence: PF.text.advised(told.error, told.hint) };
     }
     words = told.text || "Packing";
     if (told.total_bytes) {

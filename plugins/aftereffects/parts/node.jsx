@@ -16,7 +16,7 @@ PF.Fault = function (sentence, hint, kind) {
     this.sentence = sentence;
     this.hint = hint || "";
     this.kind = kind || "";
-    this.message = sentence + (hint ? " " + hint : "");
+    this.message = PF.text.advised(sentence, hint);
 };
 PF.Fault.prototype.toString = function () { return this.message; };
 

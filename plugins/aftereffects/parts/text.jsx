@@ -15,6 +15,12 @@ PF.text.base = function (path) {
     return String(path).replace($.os.indexOf("Windows") >= 0 ? /^.*[\/\\]/ : /^.*\//, "");
 };
 
+// What is the matter, and what to do about it, as two sentences.
+PF.text.advised = function (sentence, hint) {
+    if (!hint) { return String(sentence); }
+    return sentence + (/[.!?]$/.test(sentence) ? " " : ". ") + hint;
+};
+
 PF.text.plural = function (count, one, many) { return count + " " + (count === 1 ? one : many); };
 
 PF.text.CELLS = 6;

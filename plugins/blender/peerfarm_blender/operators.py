@@ -62,7 +62,7 @@ class PEERFARM_OT_send(bpy.types.Operator):
             try:
                 headless.submit(anyway=self.anyway, copy=self.copy)
             except Fault as fault:
-                self.report({"ERROR"}, f"{fault.sentence} {fault.hint}".strip())
+                self.report({"ERROR"}, str(fault))
                 return _NOT_DONE
             return _DONE
         show_output_properties(context)

@@ -38,7 +38,8 @@ class Fault(Exception):
         self.kind = kind
 
     def __str__(self):
-        return (self.sentence + " " + self.hint).strip()
+        stop = "" if not self.hint or self.sentence[-1:] in ("", ".", "!", "?") else "."
+        return (self.sentence + stop + " " + self.hint).strip()
 
 
 class Request(object):
