@@ -185,7 +185,8 @@ def test_a_plug_in_whose_application_moved_is_shown_and_taken_back_all_the_same(
     assert (now["directory"], now["state"]) == (str(studio.modules), "none")
     assert (then["directory"], then["state"]) == (str(module.parent), "current")
     assert "not found here any more" in then["note"]
-    studio.run("uninstall", "maya")
+    told = studio.run("uninstall", "maya")
+    assert "Removed 1 file." in [row["note"] for row in told]
     assert list(former.iterdir()) == []
     assert [row["directory"] for row in studio.run("status", "maya")] == [str(studio.modules)]
 

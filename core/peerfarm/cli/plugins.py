@@ -12,6 +12,7 @@ from peerfarm.cli.pluginblender import disable, enable, is_enabled
 from peerfarm.cli.pluginfiles import Record, former_places, install, source, state, uninstall
 from peerfarm.cli.pluginplaces import Place, places
 from peerfarm.cli.screen import Screen
+from peerfarm.cli.text import count
 
 APPS = ("blender", "maya", "aftereffects")
 _NAMES = {"blender": "Blender", "maya": "Maya", "aftereffects": "After Effects"}
@@ -152,7 +153,7 @@ def _uninstall(place: Place, record: Record) -> str:
         elif not disable(place.program):
             words = " It could not be switched off: untick it in Blender's preferences, if they list it still."
     removed, kept = uninstall(place, record)
-    told = f"{len(removed)} files were removed." if removed else "There was nothing of ours."
+    told = f"Removed {count(len(removed), 'file')}." if removed else "There was nothing of ours."
     if kept:
         told += f" Kept, for somebody changed it: {', '.join(kept)}"
     return told + words
