@@ -14,7 +14,7 @@ from typing import Any
 import maya_rig
 from maya.world import Widget
 from peerfarm_maya import panel
-from peerfarm_maya.board import JobRow, NodeRow, View
+from peerfarm_maya.rows import JobRow, NodeRow, View
 
 WIDTH, PAD, LINE = 420, 10, 20
 BACK, FIELD, TEXT, DIM, BUTTON, BAR = "#444444", "#2b2b2b", "#dddddd", "#9a9a9a", "#5d5d5d", "#5285a6"

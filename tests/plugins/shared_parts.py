@@ -14,7 +14,7 @@ from typing import Any
 TESTS = Path(__file__).resolve().parents[1]
 PLUGINS = TESTS.parent / "plugins"
 COPIES = (PLUGINS / "blender" / "peerfarm_blender", PLUGINS / "maya" / "scripts" / "peerfarm_maya")
-SHARED = ("board.py", "client.py", "launch.py", "wire.py")
+SHARED = ("board.py", "client.py", "launch.py", "rows.py", "wire.py")
 LIMIT_S = 20.0
 
 for _folder in ("integration", "e2e"):  # FakeNode, and real farms
@@ -31,6 +31,7 @@ client = importlib.import_module("peerfarm_shared.client")
 wire = importlib.import_module("peerfarm_shared.wire")
 launch = importlib.import_module("peerfarm_shared.launch")
 board = importlib.import_module("peerfarm_shared.board")
+rows = importlib.import_module("peerfarm_shared.rows")
 
 
 def drain_until(link: Any, is_so: Callable[[], object], limit_s: float = LIMIT_S) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shared_parts import FakeNode, board, client, drain_until, threads, tick_until
+from shared_parts import FakeNode, board, client, drain_until, rows, threads, tick_until
 
 from peerfarm.errors import RequestRefused
 
@@ -234,7 +234,7 @@ def test_a_submission_that_the_node_leaves_behind_is_told(tmp_path: Path, shown:
     ],
 )
 def test_the_words_of_a_job_say_what_it_waits_for(status: dict[str, Any], words: str) -> None:
-    assert board.job_row(job_answer(1, 4, **status)).words == words
+    assert rows.job_row(job_answer(1, 4, **status)).words == words
 
 
 @pytest.mark.parametrize(
@@ -247,8 +247,8 @@ def test_the_words_of_a_job_say_what_it_waits_for(status: dict[str, Any], words:
     ],
 )
 def test_the_time_left_of_a_job_counts_until_its_frames_are_here(status: dict[str, Any], left: str) -> None:
-    assert board.job_row(job_answer(1, 4, **status)).left.startswith(left)
-    assert bool(board.job_row(job_answer(1, 4, **status)).left) == bool(left)
+    assert rows.job_row(job_answer(1, 4, **status)).left.startswith(left)
+    assert bool(rows.job_row(job_answer(1, 4, **status)).left) == bool(left)
 
 
 @pytest.mark.parametrize(
@@ -265,4 +265,4 @@ def test_the_time_left_of_a_job_counts_until_its_frames_are_here(status: dict[st
     ],
 )
 def test_the_words_of_a_node_say_what_it_does(row: dict[str, Any], words: str) -> None:
-    assert board.node_rows([node_answer("oak", **row)])[0].words == words
+    assert rows.node_rows([node_answer("oak", **row)])[0].words == words

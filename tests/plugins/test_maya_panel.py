@@ -17,7 +17,7 @@ import maya_picture
 import pytest
 from maya_rig import ROOT, SETUP, RealFarm, RealNode, Show
 from peerfarm_maya import menu, panel
-from peerfarm_maya.board import JobRow, NodeRow, View
+from peerfarm_maya.rows import JobRow, NodeRow, View
 
 from peerfarm.apps.base import Places
 from peerfarm.apps.maya import MayaApp

@@ -5,6 +5,7 @@ library alone, Python 3.7 or later; the same file in the plug-ins for Blender an
 """
 
 import collections
+import contextlib
 import json
 import os
 import select
@@ -14,8 +15,21 @@ import time
 import traceback
 
 from .launch import await_end, start
-from .wire import ANSWER_S, CONNECTED, CONNECTING, NOT_RUNNING, REFUSED, STALE, START_HINT, Conversation, Fault, Request
-from .wire import connect, drink, read_place
+from .wire import (
+    ANSWER_S,
+    CONNECTED,
+    CONNECTING,
+    NOT_RUNNING,
+    REFUSED,
+    STALE,
+    START_HINT,
+    Conversation,
+    Fault,
+    Request,
+    connect,
+    drink,
+    read_place,
+)
 
 REQUEST_BYTES = 1 << 20
 RETRY_S = 3.0
@@ -29,7 +43,9 @@ class Link(object):
     """A connection that mends itself. All methods are for the main thread; none of them waits."""
 
     def __init__(self, app, version, home=None, clock_s=time.perf_counter):
-        """Args:
+        """Nothing is connected before `open`.
+
+        Args:
             app: What the artist works in, e.g. `blender 3.4.1`.
             version: Of this plug-in.
             home: The node's folder; else `PEERFARM_HOME`, else `~/.peerfarm`.
@@ -109,7 +125,9 @@ class Link(object):
         """Have each event of the node handed to `handler(event)`, within `drain`."""
         self._handlers.append(handler)
 
-    def call(self, method, params=None, on_answer=None, on_fault=None, on_progress=None, prepare=None, limit_s=ANSWER_S):
+    def call(
+        self, method, params=None, on_answer=None, on_fault=None, on_progress=None, prepare=None, limit_s=ANSWER_S
+    ):
         """Ask the node; the answer, or a Fault, is handed out by a later `drain`.
 
         Args:
@@ -228,10 +246,8 @@ class Link(object):
             self._lock.notify_all()
 
     def _prod(self):
-        try:
+        with contextlib.suppress(OSError, TypeError):  # the pipe is full, so the thread is awake; or there is none
             self._wake[0].send(b"!")
-        except (OSError, TypeError):
-            pass  # the pipe is full, so the thread is awake; or there is no thread
 
     def _fault(self):
         return Fault(self.sentence, self.hint, self.state)

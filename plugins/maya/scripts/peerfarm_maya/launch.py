@@ -32,8 +32,14 @@ def start(home):
     try:
         said = tempfile.TemporaryFile()
         process = subprocess.Popen(
-            argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, close_fds=True,
-            start_new_session=not is_windows, creationflags=flags,
+            argv,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            close_fds=True,
+            start_new_session=not is_windows,
+            creationflags=flags,
         )
     except (OSError, ValueError) as error:
         if said is not None:

@@ -100,8 +100,12 @@ def connect(place, app, version):
     try:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         hello = {
-            "token": place["token"], "client": app.split(" ")[0], "app": app, "pid": os.getpid(),
-            "version": version, "protocol": PROTOCOL,
+            "token": place["token"],
+            "client": app.split(" ")[0],
+            "app": app,
+            "pid": os.getpid(),
+            "version": version,
+            "protocol": PROTOCOL,
         }
         for number, (method, params) in enumerate((("hello", hello), ("subscribe", {})), 1):
             asked = {"jsonrpc": "2.0", "id": "link%d" % number, "method": method, "params": params}
@@ -255,4 +259,6 @@ def _fault_of(error):
         )
     if code in (-32601, -32602):
         return Fault("This peerfarm does not know what the plug-in asks.", "Update peerfarm and its plug-ins.")
-    return Fault(str(error.get("message", "peerfarm refused.")), str(data.get("hint", "")), str(data.get("kind", "refused")))
+    return Fault(
+        str(error.get("message", "peerfarm refused.")), str(data.get("hint", "")), str(data.get("kind", "refused"))
+    )
