@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import zmq
 from mesh_driver import Driver
 
 from peerfarm.errors import ConfigError
@@ -33,6 +35,37 @@ def test_who_holds_the_join_string_can_ask_and_is_answered(driver: Driver) -> No
     driver.until(lambda: joiner.all_of(JoinAnswered))
     assert joiner.all_of(JoinAnswered) == [JoinAnswered(b"x" * 1_000_000)]
     assert joiner.all_of(JoinFailed) == []
+
+
+def test_an_answer_that_comes_between_the_look_for_it_and_the_farewell_is_not_missed(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm, joiner = driver.start(), driver.start(port=None)
+    keys = new_keys()
+    port = farm.mesh.open_join("127.0.0.1", 0, keys)
+    joiner.mesh.ask_join(f"127.0.0.1:{port}", keys.public, b"let me in", 10.0)
+    call = joiner.mesh._join_call
+    asking, events = call._socket, call._events
+    assert asking is not None
+    assert events is not None
+    driver.until(lambda: farm.all_of(JoinAsked))
+    farm.mesh.answer_join(farm.all_of(JoinAsked)[0].ticket, b"welcome")
+    farm.mesh.close_join()
+    assert asking.poll(10_000)  # the joiner has not looked yet
+    receive, looks = zmq.Socket.recv, []
+
+    def late(self: Any, *arguments: Any, **named: Any) -> Any:
+        if self is asking:
+            looks.append(1)
+            if len(looks) == 1:
+                events.poll(1_000)
+                raise zmq.Again
+        return receive(self, *arguments, **named)
+
+    monkeypatch.setattr(zmq.Socket, "recv", late)
+    driver.until(lambda: joiner.all_of(JoinAnswered) or joiner.all_of(JoinFailed))
+    assert joiner.all_of(JoinAnswered) == [JoinAnswered(b"welcome")]
+    assert len(looks) > 1
 
 
 def test_one_wrong_letter_in_the_join_sockets_key_is_refused(driver: Driver) -> None:

@@ -140,13 +140,21 @@ class JoinCall:
         """Look for the answer, then for the reason why there will be none."""
         if self._socket is None or self._events is None or not (self._socket in ready or self._events in ready):
             return
-        try:
-            frames = read_rest(self._socket, self._socket.recv(zmq.DONTWAIT, copy=False))
-        except zmq.Again:
-            self._note_events(self._events)
+        if self._take_answer(self._socket):
             return
+        reason = self._noted(self._events)
+        # Who answers may close at once: the answer can come between the two looks, and goes before the farewell.
+        if reason and not self._take_answer(self._socket):
+            self._fail(reason)
+
+    def _take_answer(self, socket: zmq.Socket[bytes]) -> bool:
+        try:
+            frames = read_rest(socket, socket.recv(zmq.DONTWAIT, copy=False))
+        except zmq.Again:
+            return False
         self.close()
         self._emit(JoinAnswered(frames[0]))
+        return True
 
     def tick(self, now_s: float) -> None:
         """Give up when the time is over; it starts at the first tick after the question."""
@@ -163,14 +171,15 @@ class JoinCall:
             close_watched(self._socket, self._events)
         self._socket = self._events = None
 
-    def _note_events(self, events: zmq.Socket[bytes]) -> None:
-        while not events.closed:
+    def _noted(self, events: zmq.Socket[bytes]) -> str:
+        """Why there will be no answer; empty while there may be one."""
+        while True:
             try:
                 kind, _ = parse_event(events.recv_multipart(zmq.DONTWAIT))
             except zmq.Again:
-                return
+                return ""
             if kind in _FAILURES:
-                self._fail(f"{self._address}: {_FAILURES[kind]}")
+                return f"{self._address}: {_FAILURES[kind]}"
 
     def _fail(self, reason: str) -> None:
         self.close()
